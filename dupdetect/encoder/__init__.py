@@ -1,0 +1,40 @@
+"""Encoders: text in, unit vectors out.
+
+`Encoder` is the protocol that the rest of the package is written against: any object with these members works.
+`onnx.OnnxEncoder` is the default; it runs wherever onnxruntime does and needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Encoder", "Progress"]
+
+Progress = Callable[[int], None]
+"""Called with the number of texts finished since the last call."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns texts into unit vectors whose dot product is their cosine similarity."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the weights and the way they are run; equal fingerprints mean equal vectors."""
+
+    @property
+    def dimension(self) -> int:
+        """The number of columns that `encode` returns."""
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return (n, dimension) float32 with rows of length 1, row i for `texts[i]`.
+
+        The row of a text depends on that text alone, not on the others or on their order.
+        """
+
+    def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return (n,) bool: which texts are longer than this encoder reads, so that their end is ignored."""
