@@ -1,0 +1,10 @@
+"""Exact search over unit vectors: no pair at or above the threshold is missed, and none is listed twice.
+
+`similar_pairs` joins a set with itself; `nearest` finds the closest rows of another set.
+"""
+
+from __future__ import annotations
+
+from dupdetect.search.exact import Neighbours, SimilarPairs, cosine, nearest, similar_pairs
+
+__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs"]

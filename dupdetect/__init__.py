@@ -1,0 +1,98 @@
+"""dupdetect finds the short texts that ask the same thing.
+
+    from dupdetect import Detector
+    detector = Detector.from_pretrained()
+    detector.predict([("How do I reset my password?", "I forgot my password, what now?")])
+    result = detector.deduplicate(["How do I pay?", "how do I pay", "Where is my parcel?"])
+
+A map, from the bottom up (each module imports only what stands above it here):
+
+    errors          what can go wrong
+    text            canonical(): the one definition of "the same question text"
+    tables          tabular files and frames, every cell as it came
+    questions       texts to compare, with ids and their untouched original rows
+    pairs           labelled pairs and triplets
+    graph           connected components
+    metrics         curves, exact and bootstrap intervals, retrieval
+    splits          leakage-safe train / validation / calibration / test
+    encoder         text to unit vectors
+    search          exact similar_pairs and nearest
+    calibration     similarity to probability, and the threshold that meets a criterion
+    clustering      pairs to clusters with survivors;  keep: which duplicate stays
+    artifacts       the folder that a detector is saved in
+    results         Deduplication, Matches, Explanation;  report: the page that shows them
+    detector        Detector
+    evaluation      evaluate()
+    cli             the command line
+
+Names are imported when they are first used: `import dupdetect` itself loads neither numpy nor onnxruntime.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dupdetect._version import __version__
+
+if TYPE_CHECKING:
+    from dupdetect.calibration import Calibration, MaxF1, MinPrecision, MinRecall
+    from dupdetect.detector import Detector
+    from dupdetect.errors import DupdetectError
+    from dupdetect.evaluation import Evaluation, evaluate
+    from dupdetect.pairs import QuestionPairs, Triplets
+    from dupdetect.questions import Questions
+    from dupdetect.results import Deduplication, Explanation, Matches
+    from dupdetect.splits import Splits, split_pairs
+    from dupdetect.text import canonical
+
+__all__ = [
+    "Calibration",
+    "Deduplication",
+    "Detector",
+    "DupdetectError",
+    "Evaluation",
+    "Explanation",
+    "Matches",
+    "MaxF1",
+    "MinPrecision",
+    "MinRecall",
+    "QuestionPairs",
+    "Questions",
+    "Splits",
+    "Triplets",
+    "__version__",
+    "canonical",
+    "evaluate",
+    "split_pairs",
+]
+
+_HOME = {
+    "Calibration": "calibration",
+    "Deduplication": "results",
+    "Detector": "detector",
+    "DupdetectError": "errors",
+    "Evaluation": "evaluation",
+    "Explanation": "results",
+    "Matches": "results",
+    "MaxF1": "calibration",
+    "MinPrecision": "calibration",
+    "MinRecall": "calibration",
+    "QuestionPairs": "pairs",
+    "Questions": "questions",
+    "Splits": "splits",
+    "Triplets": "pairs",
+    "canonical": "text",
+    "evaluate": "evaluation",
+    "split_pairs": "splits",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dupdetect' has no attribute {name!r}")
+    return getattr(import_module(f"dupdetect.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,5 @@
+"""`python -m dupdetect` is the command `dupdetect`."""
+
+from dupdetect.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""The folder that a detector is saved in.
+
+    dupdetect.json   format version, encoder, calibration, and the checksum of every other file
+    model.onnx       the encoder
+    tokenizer.json   its tokenizer
+    evidence.npz     the held-out similarities and labels behind the calibration (no texts)
+    README.md        the model card
+
+Nothing in it is executed: JSON, ONNX and plain arrays only (no pickle). Every file is checked against its checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect._version import __version__
+from dupdetect.errors import ArtifactError
+
+__all__ = ["FORMAT", "MANIFEST", "Manifest", "read_arrays", "read_manifest", "write_arrays", "write_manifest", "written_files"]
+
+MANIFEST = "dupdetect.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `dupdetect.json` says: the parts of the detector, as their modules wrote them."""
+
+    encoder: dict[str, Any]
+    calibration: dict[str, Any] | None
+    name: str
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a detector folder.
+
+    Raises ArtifactError when the folder or a file is missing, a checksum differs, or the format is newer than this code.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{folder} is not a detector folder: it has no {MANIFEST}. "
+            "Make one with `dupdetect calibrate`, or leave --model out to use the shipped detector."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
+    try:
+        if content["format"] > FORMAT:
+            raise ArtifactError(
+                f"{folder} has format {content['format']}, this is dupdetect {__version__}, which reads up to {FORMAT}. "
+                "Update it: pip install --upgrade dupdetect"
+            )
+        files = dict(content["files"])
+        manifest = Manifest(dict(content["encoder"]), content["calibration"], str(content["name"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} lacks or garbles {error}. Save the detector again.") from None
+    for name, checksum in files.items():
+        _check(folder, name, checksum)
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `dupdetect.json` beside the files that are in `folder` already, with their checksums."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
+    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+    content = {
+        "format": FORMAT,
+        "name": manifest.name,
+        "written_by": f"dupdetect {__version__}",
+        "encoder": manifest.encoder,
+        "calibration": manifest.calibration,
+        "files": files,
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def written_files(folder: Path) -> tuple[str, ...]:
+    """Return the top-level names that a detector in `folder` wrote; none when there is no detector in it.
+
+    Only these may be deleted when the folder is overwritten.
+    """
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return (MANIFEST, *sorted({PurePosixPath(name).parts[0] for name in files}))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return ()
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays that `write_arrays` wrote; ArtifactError when the file is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as a compressed .npz without pickled objects; the same arrays give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            # A fixed date: np.savez stamps the time, and the checksum would differ each time.
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w") as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+
+
+def _check(folder: Path, name: str, checksum: str) -> None:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
+        raise ArtifactError(f"{folder / MANIFEST} names a file outside the folder: {name!r}. Do not use this folder.")
+    path = folder / name
+    if not path.is_file():
+        raise ArtifactError(f"{folder} lacks {name}. Copy the whole folder again.")
+    if _sha256(path) != checksum:
+        raise ArtifactError(f"{path} is damaged: its checksum is not the one in {MANIFEST}. Copy the folder again.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

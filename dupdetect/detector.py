@@ -1,0 +1,457 @@
+"""The detector: an encoder, and the calibration that turns its similarities into decisions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.artifacts import Manifest, read_arrays, read_manifest, write_arrays, write_manifest, written_files
+from dupdetect.atomic import atomic_folder
+from dupdetect.calibration import Calibration, Criterion, MaxF1
+from dupdetect.clustering import Resolution, connection_strength, resolve
+from dupdetect.encoder import Encoder
+from dupdetect.encoder.load import load_encoder, save_encoder
+from dupdetect.errors import ArtifactError, EmptyInputError, InputError, NotCalibratedError
+from dupdetect.graph import connected_components
+from dupdetect.keep import parse_keep, row_ranks
+from dupdetect.pairs import QuestionPairs
+from dupdetect.progress import Progress, silent
+from dupdetect.questions import Questions, questions
+from dupdetect.results import Deduplication, Explanation, Match, Matches, TextPairs
+from dupdetect.search import SimilarPairs, cosine, nearest, similar_pairs
+from dupdetect.text import canonical, unique_canonical
+
+__all__ = ["Detector"]
+
+SHIPPED = Path(__file__).parent / "pretrained"
+EVIDENCE = "evidence.npz"
+MODEL_CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts as the detector sees them: each distinct, non-blank canonical form once, with its embedding.
+
+    forms: sorted canonical texts.  position: (n,) int64, the form of each text given, -1 for blank ones.
+    embeddings: (len(forms), d) float32 unit rows.
+    """
+
+    forms: tuple[str, ...]
+    position: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """Decides which texts ask the same thing: cosine similarity at or above a calibrated threshold.
+
+    Immutable: `at` and `calibrate` return new detectors. Texts are compared in their canonical form (`dupdetect.text`),
+    each distinct one is encoded once, and a blank text is never a duplicate of anything.
+    """
+
+    encoder: Encoder
+    calibration: Calibration | None = None
+    name: str = "unnamed"
+
+    def __post_init__(self) -> None:
+        if self.calibration is not None:
+            self.calibration.check_encoder(self.encoder.fingerprint)
+
+    # Making and keeping ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path | None = None,
+        *,
+        tier: Literal["default", "fast"] = "default",
+        device: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+    ) -> Detector:
+        """Load a detector: the shipped one by default, else a folder that `save_pretrained` wrote.
+
+        A sentence-transformers folder or hub name gives a detector without calibration (needs the extra `train`).
+        device, revision, local_files_only: passed on where torch runs the model; the shipped one runs on the processor.
+
+        Raises ArtifactError for a folder that is missing, damaged or too new, EncoderMismatchError when its encoder is
+        not the one that its calibration was fitted with, MissingExtraError where torch is needed and not there.
+        """
+        if tier not in ("default", "fast"):
+            raise InputError(f"Unknown tier {tier!r}. This version ships tier='default'.")
+        if tier == "fast":
+            raise ArtifactError("This version ships no fast tier. Use tier='default'.")
+        folder = SHIPPED if name_or_path is None else Path(name_or_path)
+        if not (folder / "dupdetect.json").exists() and not _names_a_detector(folder):
+            encoder = load_encoder(
+                {"engine": "sentence-transformers", "name": str(name_or_path)},
+                folder,
+                device=device,
+                revision=revision,
+                local_files_only=local_files_only,
+            )
+            return cls(encoder, None, folder.name)
+        manifest = read_manifest(folder)
+        encoder = load_encoder(manifest.encoder, folder, device=device)
+        calibration = None
+        if manifest.calibration is not None:
+            calibration = Calibration.from_dict(manifest.calibration, read_arrays(folder / EVIDENCE))
+        return cls(encoder, calibration, manifest.name)
+
+    @classmethod
+    def calibrate(
+        cls,
+        encoder: Encoder,
+        pairs: QuestionPairs,
+        *,
+        criterion: Criterion | None = None,
+        groups: NDArray[np.int64] | None = None,
+        data: str = "",
+        name: str = "unnamed",
+        progress: Progress = silent,
+    ) -> Detector:
+        """Return a detector whose threshold meets `criterion` (MaxF1 by default) on these held-out labelled pairs.
+
+        groups: (n,) which pairs share questions, directly or through others; found from the pairs when not given.
+        data: a few words on where the pairs come from, kept with the threshold.
+
+        Raises CalibrationError for too few labels, UnreachableCriterionError when no threshold meets the criterion.
+        """
+        similarity = cls(encoder).similarity(list(zip(pairs.left, pairs.right, strict=True)), progress=progress)
+        calibration = Calibration.fit(
+            similarity,
+            pairs.labels,
+            encoder=encoder.fingerprint,
+            criterion=criterion or MaxF1(),
+            groups=_question_groups(pairs) if groups is None else groups,
+            data=data,
+        )
+        return cls(encoder, calibration, name)
+
+    def save_pretrained(
+        self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None
+    ) -> Path:
+        """Write the detector to a folder that `from_pretrained` reads; return the folder.
+
+        Raises OutputExistsError when it exists and `overwrite` is not set.
+        """
+        target = Path(folder)
+        with atomic_folder(target, overwrite=overwrite, expected=written_files(target)) as place:
+            encoder = save_encoder(self.encoder, place)
+            calibration = None
+            if self.calibration is not None:
+                calibration = self.calibration.to_dict()
+                write_arrays(place / EVIDENCE, self.calibration.evidence())
+            (place / MODEL_CARD).write_text(model_card or self._model_card(), encoding="utf-8")
+            write_manifest(place, Manifest(encoder, calibration, self.name))
+        return target
+
+    def at(
+        self,
+        *,
+        min_precision: float | None = None,
+        min_recall: float | None = None,
+        prevalence: float | None = None,
+        threshold: float | None = None,
+    ) -> Detector:
+        """Return a detector with another operating point, chosen on the same held-out evidence.
+
+        min_precision: the lowest threshold whose precision is certified to be at least this, with 95 % confidence.
+        min_recall: the highest threshold whose recall is at least this.  threshold: this cosine, as it is.
+        prevalence: the share of duplicates, in (0, 1), among the pairs that decisions will be made on.
+
+        Raises UnreachableCriterionError when the evidence does not carry what is asked, InputError for two at once.
+        """
+        calibration = self.require_calibration().at(
+            min_precision=min_precision, min_recall=min_recall, prevalence=prevalence, threshold=threshold
+        )
+        return replace(self, calibration=calibration)
+
+    # Pairs -------------------------------------------------------------------------------------------------------
+
+    def similarity(self, pairs: Sequence[tuple[str, str]], *, progress: Progress = silent) -> NDArray[np.float32]:
+        """Return (n,) float32, the cosine similarity in [-1, 1] of each pair of texts.
+
+        1 for equal canonical texts, by definition; 0 where a text is blank. Symmetric, and the same for a pair whatever
+        else is in the call.
+        """
+        pairs = _checked_pairs(pairs)
+        texts = self._texts([text for pair in pairs for text in pair], progress)
+        left, right = texts.position[0::2], texts.position[1::2]
+        readable = (left >= 0) & (right >= 0)
+        result = np.zeros(len(pairs), dtype=np.float32)
+        result[readable] = cosine(texts.embeddings[left[readable]], texts.embeddings[right[readable]])
+        result[readable & (left == right)] = 1.0
+        return result
+
+    def predict_proba(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Return (n, 2) calibrated probabilities, [distinct, duplicate]; each row sums to 1."""
+        duplicate = self.require_calibration().probability(self.similarity(pairs))
+        return np.column_stack([1.0 - duplicate, duplicate])
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+        """Return (n,) bool: is the similarity at or above the threshold? Never for a blank text."""
+        threshold = self.require_calibration().threshold
+        readable = np.array([all(canonical(text) for text in pair) for pair in _checked_pairs(pairs)], dtype=bool)
+        return readable & (self.similarity(pairs).astype(np.float64) >= threshold)
+
+    def explain(self, a: str, b: str) -> Explanation:
+        """Return why these two texts are, or are not, taken for duplicates."""
+        pair = [(a, b)]
+        similarity = self.similarity(pair)
+        left, right = canonical(a).split(), canonical(b).split()
+        return Explanation(
+            left=a,
+            right=b,
+            duplicate=bool(self.predict(pair)[0]),
+            similarity=float(similarity[0]),
+            probability=float(self.require_calibration().probability(similarity)[0]),
+            threshold=self.require_calibration().threshold,
+            same_text=bool(left) and left == right,
+            shared=tuple(word for word in left if word in right),
+            only_left=tuple(word for word in left if word not in right),
+            only_right=tuple(word for word in right if word not in left),
+        )
+
+    # Collections -------------------------------------------------------------------------------------------------
+
+    def deduplicate(
+        self,
+        data: Any,
+        *,
+        keep: str = "first",
+        text: str | Sequence[str] | None = None,
+        id: str | None = None,  # noqa: A002 - the contract's name
+        progress: Progress = silent,
+    ) -> Deduplication:
+        """Find the duplicates among questions, and for each row to remove the row that stays for it.
+
+        data: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one column or
+        several, joined) and optionally `id`.
+        keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
+
+        Exact: every pair at or above the threshold is found. The threshold was chosen on labelled pairs; among *all* pairs
+        of a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
+        """
+        policy = parse_keep(keep)
+        asked = questions(data, text=text, id=id)
+        calibration = self.require_calibration()
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "encode"):
+            texts = self._texts(asked.texts, progress)
+            truncated = self.encoder.truncated(texts.forms)
+        with _timed(seconds, "search"):
+            n = len(texts.forms)
+            with progress("Comparing", n * (n - 1) // 2, "pair") as advance:
+                pairs = similar_pairs(texts.embeddings, calibration.threshold, progress=advance)
+        with _timed(seconds, "cluster"):
+            weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
+            strength = connection_strength(n, pairs, weight) + (weight - 1)
+            row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
+            forms = [texts.forms[slot] if slot >= 0 else "" for slot in texts.position.tolist()]
+            ranks, keep_notes = row_ranks(policy, asked, forms, row_strength)
+            first = _first_rows(texts.position, ranks, n)
+            resolution = resolve(n, pairs, ranks[first])
+        long_rows = int(np.isin(texts.position, np.flatnonzero(truncated)).sum())
+        return _deduplication(
+            asked,
+            texts,
+            first,
+            pairs,
+            resolution,
+            calibration,
+            notes=(*asked.notes, *keep_notes, *_truncation_note(long_rows)),
+            run={
+                "model": self.name,
+                "keep": str(policy),
+                "truncated_rows": long_rows,
+                "encoded_texts": n,
+                "seconds": seconds,
+            },
+        )
+
+    def match(
+        self,
+        queries: Any,
+        corpus: Any,
+        *,
+        top_k: int = 5,
+        text: str | Sequence[str] | None = None,
+        corpus_text: str | Sequence[str] | None = None,
+        progress: Progress = silent,
+    ) -> Matches:
+        """Find for each query the known questions that ask the same; None where none reaches the threshold.
+
+        queries, corpus: as the data of `deduplicate`; `text` and `corpus_text` name their columns.
+        A text that stands in the corpus several times is matched once, as the first of its rows.
+        """
+        asked, known = questions(queries, text=text), questions(corpus, text=corpus_text)
+        calibration = self.require_calibration()
+        texts = self._texts([*asked.texts, *known.texts], progress)
+        query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
+        slots, first_row = np.unique(corpus_slot, return_index=True)
+        slots, first_row = slots[slots >= 0], first_row[slots >= 0]
+        unique_queries = np.unique(query_slot[query_slot >= 0])
+        with progress("Matching", len(unique_queries), "question") as advance:
+            near = nearest(texts.embeddings[unique_queries], texts.embeddings[slots], top_k, progress=advance)
+        by_slot: dict[int, tuple[Match, ...]] = {}
+        for query, rows, similarity in zip(unique_queries.tolist(), near.rows, near.similarity, strict=True):
+            similarity = np.where(slots[rows] == query, np.float32(1.0), similarity)
+            probability = np.where(slots[rows] == query, 1.0, calibration.probability(similarity))
+            by_slot[query] = tuple(
+                Match(row, known.ids[row], known.texts[row], value, chance)
+                for row, value, chance in zip(
+                    first_row[rows].tolist(), similarity.tolist(), probability.tolist(), strict=True
+                )
+                if value >= calibration.threshold
+            )
+        found = tuple(by_slot.get(slot) or None for slot in query_slot.tolist())
+        return Matches(asked, found, calibration.threshold, top_k)
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    def require_calibration(self) -> Calibration:
+        """Return the calibration; NotCalibratedError where there is none."""
+        if self.calibration is None:
+            raise NotCalibratedError(
+                "This model has no calibration, so it has no threshold to decide with. Fit one on labelled pairs that the "
+                "encoder was not trained on: dupdetect calibrate MODEL PAIRS.csv -o FOLDER"
+            )
+        return self.calibration
+
+    def _texts(self, given: Sequence[str], progress: Progress) -> Texts:
+        forms, slots = unique_canonical(given)
+        position = np.array(slots, dtype=np.int64)
+        if forms and forms[0] == "":  # sorts before every other form
+            forms, position = forms[1:], position - 1
+        with progress("Encoding", len(forms), "text") as advance:
+            embeddings = self.encoder.encode(forms, progress=advance)
+        return Texts(tuple(forms), position, embeddings)
+
+    def _model_card(self) -> str:
+        lines = [f"# {self.name}", "", "A dupdetect detector. Load it with `Detector.from_pretrained(FOLDER)`.", ""]
+        if self.calibration is not None:
+            lines += [f"- {key}: {value}" for key, value in self.calibration.summary().items()]
+        return "\n".join(lines) + "\n"
+
+
+def _deduplication(
+    asked: Questions,
+    texts: Texts,
+    first: NDArray[np.int64],
+    pairs: SimilarPairs,
+    resolution: Resolution,
+    calibration: Calibration,
+    *,
+    notes: tuple[str, ...],
+    run: dict[str, Any],
+) -> Deduplication:
+    """Carry what was decided for the distinct texts over to the rows that hold them."""
+    slot = texts.position
+    blank = slot < 0
+    rows = np.arange(len(slot))
+    survivor = np.where(blank, rows, np.append(first[resolution.survivor], -1)[slot])
+    duplicate_of = np.where(survivor == rows, -1, survivor)
+    similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
+    probability = calibration.probability(np.nan_to_num(similarity))
+    # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
+    same_text = (duplicate_of >= 0) & np.isnan(similarity)
+    similarity[same_text], probability[same_text] = 1.0, 1.0
+    probability[duplicate_of < 0] = np.nan
+    return Deduplication(
+        questions=asked,
+        text_of=slot,
+        pairs=_text_pairs(slot, first, pairs, calibration),
+        cluster_id=_cluster_ids(texts, resolution),
+        duplicate_of=duplicate_of,
+        similarity=similarity,
+        probability=probability,
+        calibration=calibration,
+        notes=notes,
+        run=run,
+    )
+
+
+def _first_rows(slot: NDArray[np.int64], ranks: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return (n,): for each distinct text the row that represents it, the first in the order of `ranks`."""
+    first = np.empty(n, dtype=np.int64)
+    latest_first = np.argsort(-ranks)
+    latest_first = latest_first[slot[latest_first] >= 0]
+    first[slot[latest_first]] = latest_first  # the last write, of the lowest rank, stays
+    return first
+
+
+def _text_pairs(
+    slot: NDArray[np.int64], first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
+) -> TextPairs:
+    """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right)."""
+    row_first = np.append(first, -1)[slot]
+    repeats = np.flatnonzero((slot >= 0) & (row_first != np.arange(len(slot))))
+    a = np.concatenate([first[pairs.left], row_first[repeats]])
+    b = np.concatenate([first[pairs.right], repeats])
+    left, right = np.minimum(a, b), np.maximum(a, b)
+    similarity = np.concatenate([pairs.similarity, np.ones(len(repeats), dtype=np.float32)])
+    same_text = np.arange(len(left)) >= len(pairs)
+    probability = np.where(same_text, 1.0, calibration.probability(similarity))
+    order = np.lexsort((right, left))
+    return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order])
+
+
+def _cluster_ids(texts: Texts, resolution: Resolution) -> NDArray[np.int64]:
+    """Number the clusters from 1: most rows first, then by their first canonical text; blank rows last, one by one.
+
+    Numbered by content, so that the order of the rows does not matter.
+    """
+    slot = texts.position
+    blank = slot < 0
+    # A cluster is labelled with its smallest node, and nodes are in the order of their canonical texts.
+    label = np.append(resolution.cluster, -1)[slot]
+    labels, sizes = np.unique(label[~blank], return_counts=True)
+    number = np.zeros(len(texts.forms) + 1, dtype=np.int64)
+    number[labels[np.lexsort((labels, -sizes))]] = np.arange(1, len(labels) + 1)
+    ids = number[label]
+    ids[blank] = len(labels) + 1 + np.arange(int(blank.sum()))
+    return ids
+
+
+def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:
+    """Return (n,): equal for pairs that share questions, directly or through others."""
+    nodes = pairs.nodes()
+    return connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
+
+
+def _truncation_note(rows: int) -> tuple[str, ...]:
+    if not rows:
+        return ()
+    have = "row has" if rows == 1 else "rows have"
+    return (f"{rows} {have} texts longer than the encoder reads: they are compared by their beginning.",)
+
+
+def _checked_pairs(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    for position, pair in enumerate(pairs):
+        if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            raise InputError(f"pairs[{position}] must be two texts, not {pair!r}.")
+    return pairs
+
+
+def _names_a_detector(folder: Path) -> bool:
+    """Tell a folder that should hold a detector from a sentence-transformers folder or the name of one on the hub."""
+    if folder.is_dir():
+        return not (folder / "modules.json").exists()
+    return folder.is_absolute() or folder.exists() or len(folder.parts) > 2 or folder.parts[:1] in ((".",), ("..",))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[name] = round(time.perf_counter() - start, 3)
+
+

@@ -1,0 +1,167 @@
+"""The default encoder: a sentence transformer as one ONNX file, run by onnxruntime on the CPU.
+
+A folder holds `model.onnx` and `tokenizer.json`; `scripts/export_encoder.py` makes both. The graph takes
+`input_ids` (batch, tokens) alone and returns unit rows: pooling and normalisation are inside it.
+
+The row of a text depends on that text alone, to the last bit. Three things make it so:
+
+- texts are batched with texts of exactly the same number of tokens, so that nothing is padded and nothing masked;
+- the graph quantises activations per token, never over a batch (ordinary dynamic quantisation takes one scale from
+  everything in the batch, so that a text's vector moves with its neighbours);
+- a batch is always computed by one thread. More threads work on more batches, not on parts of one; that is also faster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.encoder import Progress
+from dupdetect.errors import ArtifactError
+
+__all__ = ["OnnxEncoder"]
+
+_ENGINE = "onnxruntime-cpu"
+_MODEL = "model.onnx"
+_TOKENIZER = "tokenizer.json"
+_MAX_LENGTH = "max_length"  # the key in the ONNX file's metadata
+
+# So few that the activations of a layer stay in a core's cache: 2,048 took a quarter more time per text.
+_TOKENS_PER_BATCH = 256
+# The tokenizer's own objects take kilobytes per text; only so many exist at a time.
+_TEXTS_PER_TOKENIZATION = 4096
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class OnnxEncoder:
+    """Turns texts into unit vectors with an ONNX model; made with `OnnxEncoder.load(folder)`."""
+
+    def __init__(self, session: Any, tokenizer: Any, *, fingerprint: str, max_length: int = 256, threads: int) -> None:
+        """Take over a one-thread onnxruntime `session` and a `tokenizers.Tokenizer`.
+
+        Texts are read up to `max_length` tokens, the two special ones included; `threads` batches run at a time.
+        """
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        self._session = session
+        self._tokenizer = tokenizer
+        self._threads = threads
+        self.fingerprint = fingerprint
+        self.max_length = max_length
+        self.dimension: int = session.get_outputs()[0].shape[-1]
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int | None = None) -> OnnxEncoder:
+        """Load `model.onnx` and `tokenizer.json` from `folder`; `threads` defaults to the cores this process may use.
+
+        Raises `ArtifactError` when a file is missing, damaged or not an encoder.
+        """
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        model, tokenizer_json = _read(folder, _MODEL), _read(folder, _TOKENIZER)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong is raised; it need not be logged too
+        options.enable_mem_pattern = False  # patterns are kept per shape, and every length is another shape
+        # The file is fused already; more would undo it: onnxruntime's SkipLayerNormalization is slower than its parts.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        onnxruntime.disable_telemetry_events()
+        try:
+            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            max_length = int(session.get_modelmeta().custom_metadata_map[_MAX_LENGTH])
+        except Exception as error:  # onnxruntime's own errors have no common base
+            raise _damaged(folder, _MODEL, "an encoder made by scripts/export_encoder.py") from error
+        try:
+            tokenizer = Tokenizer.from_str(tokenizer_json.decode())
+        except Exception as error:  # tokenizers raises bare Exception
+            raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
+
+        digest = hashlib.sha256()
+        for part in (model, tokenizer_json, str(max_length).encode(), _ENGINE.encode()):
+            digest.update(hashlib.sha256(part).digest())
+        return cls(
+            session,
+            tokenizer,
+            fingerprint=f"sha256:{digest.hexdigest()[:16]}",
+            max_length=max_length,
+            threads=threads or _usable_cores(),
+        )
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return (n, dimension) float32 with rows of length 1, row i for `texts[i]`.
+
+        Any string can be encoded, the empty one too; lone surrogates read as U+FFFD. `progress` is called in the
+        caller's thread.
+        """
+        ids = [np.array(encoding.ids, dtype=np.int64) for encoding in self._tokenize(texts)]
+        embeddings = np.empty((len(ids), self.dimension), dtype=np.float32)
+
+        def run(batch: list[int]) -> int:
+            embeddings[batch] = self._session.run(None, {"input_ids": np.stack([ids[row] for row in batch])})[0]
+            return len(batch)
+
+        pool = ThreadPoolExecutor(self._threads)
+        try:
+            for finished in pool.map(run, _batches([len(row) for row in ids])):
+                if progress is not None:
+                    progress(finished)
+        finally:
+            pool.shutdown(cancel_futures=True)  # on an interrupt, do not work through the rest first
+        return embeddings
+
+    def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return (n,) bool: which texts have more than `max_length` tokens, so that their end is ignored."""
+        overflows = [len(encoding.overflowing) > 0 for encoding in self._tokenize(texts)]
+        return np.array(overflows, dtype=np.bool_)
+
+    def _tokenize(self, texts: Sequence[str]) -> Iterator[Any]:
+        if isinstance(texts, str):
+            raise TypeError("texts must be a sequence of strings, not one string: write encode([text])")
+        for start in range(0, len(texts), _TEXTS_PER_TOKENIZATION):
+            part = texts[start : start + _TEXTS_PER_TOKENIZATION]
+            yield from self._tokenizer.encode_batch([_SURROGATE.sub("\ufffd", text) for text in part])
+
+
+def _batches(lengths: list[int]) -> Iterator[list[int]]:
+    """Yield the rows in batches of equal length, short ones first, each at most `_TOKENS_PER_BATCH` (or one text)."""
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (lengths[row] != lengths[batch[0]] or (len(batch) + 1) * lengths[row] > _TOKENS_PER_BATCH):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot read {folder / name}: {error.strerror or error}. An encoder folder holds {_MODEL} and "
+            f"{_TOKENIZER}: check the path, or leave it out to use the detector that is shipped with dupdetect."
+        ) from error
+
+
+def _damaged(folder: Path, name: str, wanted: str) -> ArtifactError:
+    return ArtifactError(
+        f"{folder / name} is not {wanted}, or it is damaged. Copy or export the folder again; "
+        "if it lies inside the package, reinstall dupdetect."
+    )
+
+
+def _usable_cores() -> int:
+    # A container may be given fewer cores than the machine has; macOS and Windows cannot say.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,118 @@
+"""Any sentence-transformers model as encoder (extra `train`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.encoder import Progress
+from dupdetect.errors import ArtifactError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["TransformerEncoder"]
+
+
+class TransformerEncoder:
+    """A sentence-transformers model that gives unit rows, each dependent on its text alone."""
+
+    engine = "sentence-transformers"
+    batch_rows = 64
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        self._model = model
+        self._fingerprint = _fingerprint(model)
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str,
+        *,
+        device: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+    ) -> TransformerEncoder:
+        """Load a folder or a hub name. Weights come from safetensors only, and no code of the model's is run.
+
+        Raises MissingExtraError without sentence-transformers, ArtifactError for a model that cannot be loaded.
+        """
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise MissingExtraError("train", f"The model {name_or_path}", "sentence-transformers") from None
+        try:
+            model = SentenceTransformer(
+                name_or_path,
+                device=device,
+                revision=revision,
+                local_files_only=local_files_only,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ArtifactError(
+                f"{name_or_path} cannot be loaded as a sentence-transformers model: {first_line} "
+                "Name a folder on this machine, or a model on the hub that can be reached."
+            ) from None
+        return cls(model)
+
+    def save(self, folder: Path) -> None:
+        """Write the model so that `SentenceTransformer(folder)` loads it."""
+        self._model.save(str(folder), create_model_card=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of the weights, the pooling and the longest text read."""
+        return self._fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """The number of columns that `encode` returns."""
+        return int(self._model.get_sentence_embedding_dimension() or 0)
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return (n, dimension) float32 unit rows.
+
+        Texts of equal token length share a batch, so nothing is padded and no text is seen by another.
+        """
+        result = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        lengths = np.minimum(self._token_counts(texts), self._model.max_seq_length)
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            for start in range(0, len(rows), self.batch_rows):
+                batch = rows[start : start + self.batch_rows]
+                result[batch] = self._model.encode(
+                    [texts[row] for row in batch],
+                    batch_size=self.batch_rows,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                )
+                if progress:
+                    progress(len(batch))
+        return result
+
+    def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return (n,) bool: which texts are longer than the model reads."""
+        return self._token_counts(texts) > self._model.max_seq_length
+
+    def _token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        if not texts:
+            return np.zeros(0, dtype=np.int64)
+        encoded = self._model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)
+        return np.array([len(ids) for ids in encoded["input_ids"]], dtype=np.int64)
+
+
+def _fingerprint(model: Any) -> str:
+    digest = hashlib.sha256(json.dumps([str(module) for module in model], sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    return f"sha256:{digest.hexdigest()[:16]}"

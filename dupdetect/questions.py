@@ -1,0 +1,272 @@
+"""Questions: the texts to compare, what to call them, and the untouched table that they stand in.
+
+Questions.read("export.csv")                        a file, the columns chosen when the choice is obvious
+Questions.from_frame(frame, text=["subject", "body"], id="ticket")
+questions(["How do I pay?", "Payment methods?"])    whatever holds texts
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.errors import InputError
+from dupdetect.tables import Source, Table, read_table, table_from_frame
+from dupdetect.text import is_blank
+
+__all__ = ["Question", "Questions", "questions"]
+
+_QUALIFIERS = ("ticket", "case", "issue", "request", "question", "conversation", "message", "post", "topic", "email")
+_TITLES = ("subject", "title", "summary", "headline")
+_BODIES = ("question", "text", "body", "description", "message", "content", "query", "utterance", "sentence", "prompt",
+           "inquiry", "enquiry")  # fmt: skip
+_IDS = ("id", "uuid", "guid", "key", "number")
+
+
+def _qualified(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names) | {f"{qualifier}_{name}" for qualifier in _QUALIFIERS for name in names}
+
+
+_TITLE_NAMES = _qualified(_TITLES)
+_BODY_NAMES = _qualified(_BODIES) | {f"{name}_text" for name in _BODIES}
+_ID_NAMES = _qualified(_IDS)
+
+_ROWS_LOOKED_AT = 1000
+_WORD = re.compile(r"[^\W\d_]{2,}")
+# Chinese, Japanese and Thai are written without spaces.
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{5,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row: its position (from 0), its id, and the text that is compared."""
+
+    row: int
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Texts to compare, one per row of `table`.
+
+    texts: as they came; several columns are joined by line ends, blank ones left out.
+    ids: of the id column, or the row numbers, counted from 1, as strings; distinct either way.
+    table: the input, no cell changed.  text_columns, id_column: names that `table.column` accepts; None when the rows
+    are identified by number.  notes: what was detected, chosen or repaired, one plain sentence each.
+    """
+
+    texts: tuple[str, ...] = field(repr=False)
+    ids: tuple[str, ...] = field(repr=False)
+    table: Table
+    text_columns: tuple[str, ...]
+    id_column: str | None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of questions, blank ones included."""
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[Question]:
+        return map(Question, itertools.count(), self.ids, self.texts)
+
+    @property
+    def blank(self) -> NDArray[np.bool_]:
+        """(n,) bool: which texts have nothing to read. They stay, and are duplicates of nothing."""
+        return np.fromiter(map(is_blank, self.texts), dtype=np.bool_, count=len(self))
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        text: str | Sequence[str] | None = None,
+        id: str | None = None,  # noqa: A002
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        on_bad_rows: Literal["error", "keep"] = "error",
+    ) -> Questions:
+        """Return the questions in a file: the options of `read_table`, then of `from_table`."""
+        table = read_table(path, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
+        return cls.from_table(table, text=text, id=id)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: object,
+        *,
+        text: str | Sequence[str] | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> Questions:
+        """Return the questions in anything that `table_from_frame` takes; `text` and `id` as for `from_table`."""
+        return cls.from_table(table_from_frame(frame), text=text, id=id)
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str | None]) -> Questions:
+        """Return the texts as questions that are identified by their number, from 1; None is a blank text.
+
+        Raises `InputError` that says which item is neither text nor None.
+        """
+        if isinstance(texts, str | bytes):
+            raise InputError("A single text was handed in where a list of texts is wanted. Put it in a list.")
+        given = list(texts)
+        for number, item in enumerate(given, 1):
+            if not isinstance(item, str | None):
+                kind = type(item).__name__
+                raise InputError(f"Item {number} of the texts is {item!r}, of type {kind}. Convert it to str.")
+        table = table_from_frame({"text": given})
+        missing = given.count(None)
+        notes = (*table.notes, f"{missing:,} of the texts were None and count as blank.") if missing else table.notes
+        table = Table(table.columns, table.rows, Source("list of texts", "list"), notes)
+        return cls(tuple(table.column("text")), _numbers(table), table, ("text",), None, notes)
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Table,
+        *,
+        text: str | Sequence[str] | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> Questions:
+        """Return the questions in a table.
+
+        `text`: one column or several. When not named, columns are chosen only if that is obvious, and a note says so:
+        the only column; the only one with a usual name (question, body, description, message, ...) that is not empty,
+        or a title and a body with such names, title first; the only one whose cells are mostly three words or more.
+
+        `id`: a column. Blank or repeated cells in it make the row numbers the ids of all rows, and a note gives the
+        counts. When not named, the first column with a usual name (id, ticket_id, key, ...) is taken if its cells are
+        distinct and none is blank; else the row numbers.
+
+        Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious.
+        """
+        if text is None:
+            columns, notes = _obvious_text_columns(table)
+        else:
+            columns, notes = (text,) if isinstance(text, str) else tuple(text), []
+        if not columns:
+            raise InputError("No text column is named. Name at least one with --text (text=...).")
+        texts = _joined([table.column(name) for name in columns])
+        id_column, more = _checked_id(table, id) if id is not None else _obvious_id(table)
+        ids = _numbers(table) if id_column is None else tuple(table.column(id_column))
+        return cls(texts, ids, table, columns, id_column, (*table.notes, *notes, *more))
+
+
+def questions(
+    data: object,
+    *,
+    text: str | Sequence[str] | None = None,
+    id: str | None = None,  # noqa: A002
+) -> Questions:
+    """Return `data` as questions: a list of texts, `Questions`, or what `table_from_frame` takes, with `text` and `id`.
+
+    Raises `InputError` for anything else, and when columns are named where there are none to choose from.
+    """
+    if isinstance(data, str | Path):
+        raise InputError(f"{str(data)!r} is one text or a path. Put texts in a list; read files with Questions.read.")
+    if _has_columns(data):
+        return Questions.from_frame(data, text=text, id=id)
+    if text is not None or id is not None:
+        raise InputError("text= and id= name columns, and these questions have none to choose from. Leave them away.")
+    if isinstance(data, Questions):
+        return data
+    if isinstance(data, Iterable):
+        return Questions.from_texts(data)
+    raise InputError(f"Questions cannot be made of {type(data).__name__}. Hand in a list of texts or a data frame.")
+
+
+def _has_columns(data: Any) -> bool:
+    if isinstance(data, list | tuple):
+        return bool(data) and isinstance(data[0], Mapping)
+    marks = ("iloc", "to_polars", "to_frame", "__arrow_c_stream__")
+    return isinstance(data, Table | Mapping) or any(hasattr(data, mark) for mark in marks)
+
+
+def _numbers(table: Table) -> tuple[str, ...]:
+    return tuple(map(str, range(1, len(table) + 1)))
+
+
+def _joined(columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    if len(columns) == 1:
+        return tuple(columns[0])
+    return tuple("\n".join(cell for cell in cells if cell.strip()) for cells in zip(*columns, strict=True))
+
+
+def _usual_name(column: str) -> str:
+    """Return `Ticket ID`, `ticket-id` and `_ticket_id` as "ticket_id"."""
+    return "_".join(re.findall(r"[^\W_]+", column.casefold()))
+
+
+def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
+    """Return the columns to compare and a note that says why, or raise `InputError`."""
+    names = table.selectors
+    if len(names) == 1:
+        return names, []
+    filled = [name for name in names if not table.rows or any(cell.strip() for cell in table.column(name))]
+    usual = {name: _usual_name(table.columns[table.position(name)]) for name in filled}
+    titles = [name for name in filled if usual[name] in _TITLE_NAMES]
+    bodies = [name for name in filled if usual[name] in _BODY_NAMES]
+    if len(titles) == len(bodies) == 1:
+        return (titles[0], bodies[0]), [f"Compared are {titles[0]!r} and {bodies[0]!r}, joined: a title and its text."]
+    found = titles + bodies
+    if len(found) == 1:
+        return (found[0],), [f"Compared is {found[0]!r}, the only column with a usual name for questions."]
+    if not found:
+        found = [name for name in filled if _is_prose(table.column(name)[:_ROWS_LOOKED_AT])]
+        if len(found) == 1:
+            return (found[0],), [f"Compared is {found[0]!r}, the only column that mostly holds several words."]
+    seen = f"several could be: {_listed(found)}" if found else "none is obvious"
+    raise InputError(
+        f"Which column of {table.source.name} holds the questions? Of {_listed(names)}, {seen}. "
+        "Name one or more with --text (text=...)."
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _is_prose(cells: Sequence[str]) -> bool:
+    """Tell whether more than half of the cells that are not blank have three words or more."""
+    filled = [cell for cell in cells if cell.strip()]
+    return 2 * sum(map(_has_several_words, filled)) > len(filled)
+
+
+def _has_several_words(cell: str) -> bool:
+    # A word has two letters in a row; dates with the name of a month have a few, but as many numbers.
+    parts = cell.split()
+    words = sum(_WORD.search(part) is not None for part in parts)
+    return (words >= 3 and 2 * words > len(parts)) or bool(_UNSPACED.search(cell))
+
+
+def _obvious_id(table: Table) -> tuple[str | None, list[str]]:
+    for name, column in zip(table.selectors, table.columns, strict=True):
+        if _usual_name(column) in _ID_NAMES and not _id_faults(table.column(name)):
+            return name, [f"Rows are identified by column {name!r}."]
+    return None, []
+
+
+def _checked_id(table: Table, name: str) -> tuple[str | None, list[str]]:
+    faults = _id_faults(table.column(name))
+    return (None, [f"Column {name!r} cannot identify rows: {faults}. Row numbers do."]) if faults else (name, [])
+
+
+def _id_faults(cells: Sequence[str]) -> str:
+    """Return what keeps the cells from being ids, or ""."""
+    blank = sum(not cell.strip() for cell in cells)
+    repeated = {cell: count for cell, count in Counter(cells).items() if count > 1 and cell.strip()}
+    faults = [f"{blank:,} of its cells are blank"] if blank else []
+    if repeated:
+        example, times = next(iter(repeated.items()))
+        faults.append(
+            f"{sum(repeated.values()):,} rows share their value with another, such as {example!r} ({times} times)"
+        )
+    return " and ".join(faults)

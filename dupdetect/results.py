@@ -1,0 +1,398 @@
+"""What the detector gives back: frozen, columnar, and able to write itself.
+
+Rows are counted from 0 here; files that people read count data rows from 1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect._version import __version__
+from dupdetect.atomic import atomic_folder
+from dupdetect.calibration import Calibration
+from dupdetect.questions import Questions
+from dupdetect.report import render_report
+from dupdetect.tables import write_csv
+
+if TYPE_CHECKING:
+    import polars
+
+__all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Explanation", "Match", "Matches", "Pair", "TextPairs"]
+
+RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
+OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "report.html", "run.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rows whose texts are duplicates; `same_text` when their canonical texts are equal."""
+
+    left: int
+    right: int
+    similarity: float
+    probability: float
+    same_text: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPairs:
+    """Pairs at or above the threshold: each pair of *different* texts once, and each repeat of a text once.
+
+    Rows with the same canonical text are represented by one of them (the first in the order of the keep policy): k
+    repeats of a text give k - 1 pairs with their representative instead of k (k - 1) / 2, and a pair of different texts
+    is listed for the two representatives. `Deduplication.row_pairs` expands this to all pairs of rows.
+
+    left, right: (m,) int64 row numbers; similarity: (m,) float32; probability: (m,) float64; same_text: (m,) bool.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    same_text: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __iter__(self) -> Iterator[Pair]:
+        columns = (self.left, self.right, self.similarity, self.probability, self.same_text)
+        for values in zip(*(column.tolist() for column in columns), strict=True):
+            yield Pair(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Rows that a chain of pairs holds together. More than one is kept where no single row matches all the others."""
+
+    id: int
+    rows: tuple[int, ...]
+    kept: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deduplication:
+    """The outcome for n questions. Every removed row names a kept row that it was measured against.
+
+    questions: what was asked about.
+    text_of: (n,) int64, equal for rows with equal canonical text; -1 for blank rows.
+    cluster_id: (n,) int64 from 1, largest cluster first; a row without duplicates is a cluster of its own.
+    duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
+    similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
+    calibration: what was decided with.  notes: what was detected, repaired or left out, a sentence each.
+    run: the name of the model, the keep policy, the texts encoded and truncated, and the seconds of each stage.
+    """
+
+    questions: Questions
+    text_of: NDArray[np.int64]
+    pairs: TextPairs
+    cluster_id: NDArray[np.int64]
+    duplicate_of: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    calibration: Calibration
+    notes: tuple[str, ...]
+    run: dict[str, Any]
+
+    @property
+    def threshold(self) -> float:
+        """The cosine similarity from which two texts count as duplicates."""
+        return self.calibration.threshold
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(n,) bool: the rows that stay."""
+        return self.duplicate_of < 0
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The clusters of two rows or more, largest first."""
+        order = np.argsort(self.cluster_id, kind="stable")
+        ids, starts = np.unique(self.cluster_id[order], return_index=True)
+        kept = self.kept
+        found = []
+        for cluster, rows in zip(ids.tolist(), np.split(order, starts[1:]), strict=False):  # no rows split into one part
+            if len(rows) > 1:
+                found.append(Cluster(cluster, tuple(rows.tolist()), tuple(rows[kept[rows]].tolist())))
+        return tuple(found)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How the rows add up: rows = kept + removed = blank + distinct_texts + repeats_of_a_text."""
+        kept = int(self.kept.sum())
+        distinct = len(np.unique(self.text_of[self.text_of >= 0]))
+        blank = int((self.text_of < 0).sum())
+        sizes = np.bincount(self.cluster_id)
+        return {
+            "rows": len(self),
+            "kept": kept,
+            "removed": len(self) - kept,
+            "blank": blank,
+            "distinct_texts": distinct,
+            "repeats_of_a_text": len(self) - blank - distinct,
+            "pairs_of_different_texts": int((~self.pairs.same_text).sum()),
+            "clusters": int((sizes > 1).sum()),
+            "rows_in_clusters": int(sizes[sizes > 1].sum()),
+            "largest_cluster": int(sizes.max(initial=0)),
+        }
+
+    def row_pairs(self) -> Iterator[tuple[int, int, float]]:
+        """Yield (left row, right row, similarity), left < right, for *every* pair of rows that are duplicates.
+
+        As many as there are: 10,000 repeats of one text give 49,995,000. They are made one by one.
+        """
+        members: dict[int, list[int]] = {}
+        for row, text in enumerate(self.text_of.tolist()):
+            if text >= 0:
+                members.setdefault(text, []).append(row)
+        for rows in members.values():
+            for position, left in enumerate(rows):
+                yield from ((left, right, 1.0) for right in rows[position + 1 :])
+        for pair in self.pairs:
+            if not pair.same_text:
+                for left in members[int(self.text_of[pair.left])]:
+                    for right in members[int(self.text_of[pair.right])]:
+                        yield min(left, right), max(left, right), pair.similarity
+
+    def to_frame(self) -> polars.DataFrame:
+        """Return a polars frame: one line a row with `row, id, text` and the result columns."""
+        import polars
+
+        survivor = self._survivor_names()
+        kept = self.kept
+        return polars.DataFrame(
+            {
+                "row": np.arange(len(self)),
+                "id": list(self.questions.ids),
+                "text": list(self.questions.texts),
+                "cluster_id": self.cluster_id,
+                "kept": kept,
+                "duplicate_of": [None if stays else name for stays, name in zip(kept, survivor, strict=True)],
+                "similarity": polars.Series(self.similarity).fill_nan(None),
+                "probability": polars.Series(self.probability).fill_nan(None),
+            },
+            schema_overrides={"duplicate_of": polars.String, "id": polars.String, "text": polars.String},
+        )
+
+    def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> Path:
+        """Write questions.csv, kept.csv, pairs.csv, report.html and run.json; return the folder.
+
+        The folder appears under its name only when it is complete.
+        Raises OutputExistsError when it exists and `overwrite` is not set, InputError when it cannot be made.
+        """
+        target = Path(folder)
+        with atomic_folder(target, overwrite=overwrite, expected=OUTPUT_FILES) as place:
+            table = self.questions.table
+            with (place / "questions.csv").open("w", encoding="utf-8", newline="") as file:
+                write_csv(file, [*table.columns, *self._result_columns()], self._result_rows(), excel_safe=excel_safe)
+            with (place / "kept.csv").open("w", encoding="utf-8", newline="") as file:
+                kept_rows = (row for row, stays in zip(table.rows, self.kept, strict=True) if stays)
+                write_csv(file, table.columns, kept_rows, excel_safe=excel_safe)
+            with (place / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
+                write_csv(file, PAIR_COLUMNS, self._pair_rows(), excel_safe=excel_safe)
+            record = self.record()
+            (place / "report.html").write_text(render_report({**record, **self._clusters()}), encoding="utf-8")
+            (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        return target
+
+    def record(self) -> dict[str, Any]:
+        """Return the contents of run.json: all that is needed to understand this result, or to make it again."""
+        source = self.questions.table.source
+        return {
+            "dupdetect": __version__,
+            "input": {"name": source.name, "sha256": source.sha256, "encoding": source.encoding},
+            "text_columns": list(self.questions.text_columns),
+            "id_column": self.questions.id_column,
+            **self.run,
+            "calibration": self.calibration.summary(),
+            "promise": self.calibration.promise(),
+            "counts": self.counts,
+            "notes": list(self.notes),
+            "packages": {name: metadata.version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
+            "python": platform.python_version(),
+        }
+
+    def _result_columns(self) -> tuple[str, ...]:
+        """Return the names of the added columns, with a prefix when the input (an earlier result, say) has one of them."""
+        taken = set(self.questions.table.columns)
+        names = RESULT_COLUMNS
+        while taken.intersection(names):
+            names = tuple(f"dupdetect_{name}" for name in names)
+        return names
+
+    def _survivor_names(self) -> list[str]:
+        """Return (n,) ids of the rows that stay; a row that is kept names itself."""
+        survivor = np.where(self.duplicate_of < 0, np.arange(len(self)), self.duplicate_of)
+        return [self.questions.ids[row] for row in survivor.tolist()]
+
+    def _result_rows(self) -> Iterator[Sequence[str]]:
+        columns = zip(
+            self.questions.table.rows,
+            self.cluster_id.tolist(),
+            self.kept.tolist(),
+            self._survivor_names(),
+            self.similarity,
+            self.probability.tolist(),
+            strict=True,
+        )
+        for cells, cluster, kept, survivor, similarity, probability in columns:
+            if kept:
+                yield (*cells, str(cluster), "true", "", "", "")
+            else:
+                yield (*cells, str(cluster), "false", survivor, _exact(similarity), _rounded(probability))
+
+    def _pair_rows(self) -> Iterator[Sequence[str]]:
+        ids, texts = self.questions.ids, self.questions.texts
+        repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
+        for pair, similarity in zip(self.pairs, self.pairs.similarity, strict=True):
+            left, right = pair.left, pair.right
+            sizes = (1, 1) if pair.same_text else (repeats[self.text_of[left]], repeats[self.text_of[right]])
+            yield (
+                *(ids[left], ids[right], str(left + 1), str(right + 1)),
+                *(_exact(similarity), _rounded(pair.probability), "true" if pair.same_text else "false"),
+                *(str(sizes[0]), str(sizes[1]), texts[left], texts[right]),
+            )
+
+    def _clusters(self) -> dict[str, Any]:
+        """Return the clusters that the report shows, as plain values."""
+        clusters = self.clusters
+        shown = clusters[:REPORT_CLUSTERS]
+        survivor = self._survivor_names()
+        return {
+            "clusters_total": len(clusters),
+            "clusters": [
+                {
+                    "id": cluster.id,
+                    "size": len(cluster.rows),
+                    "more": max(0, len(cluster.rows) - REPORT_ROWS),
+                    "rows": [
+                        {
+                            "id": self.questions.ids[row],
+                            "text": self.questions.texts[row],
+                            "kept": bool(self.duplicate_of[row] < 0),
+                            "duplicate_of": survivor[row],
+                            "similarity": float(self.similarity[row]),
+                            "probability": float(self.probability[row]),
+                        }
+                        for row in sorted(cluster.rows, key=lambda row: (self.duplicate_of[row] >= 0, row))[:REPORT_ROWS]
+                    ],
+                }
+                for cluster in shown
+            ],
+        }
+
+
+PAIR_COLUMNS = (
+    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "same_text"),
+    *("left_rows", "right_rows", "left_text", "right_text"),
+)
+# The report is for looking; questions.csv holds everything. What is left out is counted on the page.
+REPORT_CLUSTERS = 200
+REPORT_ROWS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One known question that a query matches: its row in the corpus, and how closely."""
+
+    row: int
+    id: str
+    text: str
+    similarity: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches(Sequence["tuple[Match, ...] | None"]):
+    """For each query the matches at or above the threshold, best first, at most `top_k`; None where there is none."""
+
+    queries: Questions
+    found: tuple[tuple[Match, ...] | None, ...]
+    threshold: float
+    top_k: int
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Match, ...] | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[Match, ...] | None]: ...
+    def __getitem__(self, index: int | slice) -> tuple[Match, ...] | None | Sequence[tuple[Match, ...] | None]:
+        return self.found[index]
+
+    @property
+    def best(self) -> tuple[Match | None, ...]:
+        """The best match of each query, or None."""
+        return tuple(matches[0] if matches else None for matches in self.found)
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield the cells of each query with each of its matches added; a query without one has blank cells, once."""
+        for cells, matches in zip(self.queries.table.rows, self.found, strict=True):
+            for rank, match in enumerate(matches or (), 1):
+                similarity, probability = _exact(np.float32(match.similarity)), _rounded(match.probability)
+                yield (*cells, str(rank), match.id, match.text, similarity, probability)
+            if not matches:
+                yield (*cells, "", "", "", "", "")
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the header that goes with `rows`."""
+        return (*self.queries.table.columns, "match_rank", "match_id", "match_text", "similarity", "probability")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why two texts are, or are not, taken for duplicates.
+
+    similarity: cosine in [-1, 1].  probability: calibrated, in [0, 1].  same_text: equal canonical texts.
+    shared, only_left, only_right: words, each in the order of its text.  guards: names of the rules that fired.
+    """
+
+    left: str
+    right: str
+    duplicate: bool
+    similarity: float
+    probability: float
+    threshold: float
+    same_text: bool
+    shared: tuple[str, ...]
+    only_left: tuple[str, ...]
+    only_right: tuple[str, ...]
+    guards: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        verdict = "duplicates" if self.duplicate else "not duplicates"
+        relation = ">=" if self.duplicate else "<"
+        lines = [
+            f"{verdict}: similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}",
+            f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),
+            f"only in the first:  {_words(self.only_left)}",
+            f"only in the second: {_words(self.only_right)}",
+            f"in both:            {_words(self.shared)}",
+        ]
+        return "\n".join(lines)
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(words) or "-"
+
+
+def _exact(similarity: np.float32) -> str:
+    """Write a float32 so that reading it gives the same number: rounding could put it on the other side of the threshold."""
+    return str(similarity)
+
+
+def _rounded(probability: float) -> str:
+    return "" if math.isnan(probability) else f"{probability:.6f}"

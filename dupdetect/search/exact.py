@@ -1,0 +1,208 @@
+"""The exact join: a float32 product finds the candidates, a float64 product decides.
+
+A blocked float32 matrix product is fast, but its last bits depend on where in a block a pair happens to lie. So it only
+*proposes*: everything within its proven rounding error of the threshold is kept, and `cosine` computes each proposed
+similarity again from the two rows alone. A pair's similarity, and the decision on it, therefore do not depend on row
+order, block size or thread count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.errors import InputError
+
+__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs"]
+
+_RESCORE_ROWS = 1024  # two float64 copies of 1024 x 384 stay in the cache
+_UNIT_TOLERANCE = 1e-3
+
+Blocks = tuple[int, int, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimilarPairs:
+    """Pairs of rows and their cosine similarity, sorted by (left, right); left < right.
+
+    left, right: (m,) int32 row numbers; similarity: (m,) float32 in [-1, 1].
+    """
+
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    similarity: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """For each query the k closest rows, closest first; equal similarities in row order.
+
+    rows: (q, k) int64; similarity: (q, k) float32 in [-1, 1].
+    """
+
+    rows: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+
+
+def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (n,) float32: the cosine similarity of each row of `left` with the same row of `right`, both (n, d).
+
+    Products of float32 values are exact in float64, and each row is summed by itself in a fixed order, so the result for
+    a pair is symmetric and depends on its two rows only.
+    """
+    result = np.empty(len(left), dtype=np.float32)
+    for start in range(0, len(left), _RESCORE_ROWS):
+        stop = start + _RESCORE_ROWS
+        products = left[start:stop].astype(np.float64) * right[start:stop]
+        result[start:stop] = products.sum(axis=1)
+    return np.clip(result, -1.0, 1.0, out=result)
+
+
+def similar_pairs(
+    embeddings: NDArray[np.float32],
+    threshold: float,
+    *,
+    block_rows: int = 2048,
+    progress: Callable[[int], None] | None = None,
+) -> SimilarPairs:
+    """Return every pair of rows whose cosine similarity is at or above `threshold`, each once.
+
+    embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
+    Beyond the result (12 bytes a pair), memory is two blocks of block_rows x block_rows float32: 34 MB as it stands.
+    `progress` is called with the number of pairs compared since its last call; they sum to n (n - 1) / 2.
+
+    Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1].
+    """
+    embeddings = _unit_rows(embeddings, "embeddings")
+    if not -1.0 <= threshold <= 1.0:
+        raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
+    if block_rows < 1:
+        raise InputError(f"block_rows must be at least 1, not {block_rows}.")
+    cut = np.float32(threshold - _float32_error(embeddings, embeddings))
+    found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
+    for start, other, products in _triangle(embeddings, block_rows):
+        i, j = _at_least(products, cut)
+        if start == other:
+            i, j = _upper(i, j)
+        left, right = i + np.int32(start), j + np.int32(other)
+        similarity = _rescore(embeddings, left, embeddings, right)
+        keep = similarity.astype(np.float64) >= threshold
+        found.append((left[keep], right[keep], similarity[keep]))
+        if progress:
+            rows, columns = products.shape
+            progress(rows * (rows - 1) // 2 if start == other else rows * columns)
+    return _sorted_pairs(found)
+
+
+def nearest(
+    queries: NDArray[np.float32],
+    corpus: NDArray[np.float32],
+    k: int,
+    *,
+    block_rows: int = 1024,
+    progress: Callable[[int], None] | None = None,
+) -> Neighbours:
+    """Return the k rows of `corpus` most similar to each query (all of them when the corpus has fewer than k).
+
+    queries: (q, d), corpus: (n, d), float32 with rows of length 1.  Exact, and among equals the lower row number wins.
+    Memory beyond the result: block_rows x n float32.  `progress` is called with the number of queries finished.
+
+    Raises InputError when rows are not unit vectors, the dimensions differ, or k < 1.
+    """
+    queries, corpus = _unit_rows(queries, "queries"), _unit_rows(corpus, "corpus")
+    if queries.shape[1] != corpus.shape[1]:
+        raise InputError(f"Queries have {queries.shape[1]} dimensions, the corpus {corpus.shape[1]}.")
+    if k < 1:
+        raise InputError(f"top_k must be at least 1, not {k}.")
+    k = min(k, len(corpus))
+    rows = np.empty((len(queries), k), dtype=np.int64)
+    similarity = np.empty((len(queries), k), dtype=np.float32)
+    # Two float32 products may each be off by the bound, so a true neighbour lies within twice that of the k-th.
+    slack = np.float32(2 * _float32_error(queries, corpus))
+    for start in range(0, len(queries) if k else 0, block_rows):
+        block = queries[start : start + block_rows]
+        products = block @ corpus.T
+        kth = np.partition(products, len(corpus) - k, axis=1)[:, len(corpus) - k]
+        for i, row in enumerate(products):
+            candidates = np.flatnonzero(row >= kth[i] - slack)
+            exact = cosine(np.broadcast_to(block[i], (len(candidates), block.shape[1])), corpus[candidates])
+            best = np.lexsort((candidates, -exact))[:k]
+            rows[start + i], similarity[start + i] = candidates[best], exact[best]
+        if progress:
+            progress(len(block))
+    return Neighbours(rows, similarity)
+
+
+def _unit_rows(matrix: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    if matrix.ndim != 2:
+        raise InputError(f"{name} must have two dimensions (rows, columns), not {matrix.ndim}.")
+    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_TOLERANCE))
+    if len(wrong):
+        raise InputError(
+            f"{name}: row {wrong[0]} has length {norms[wrong[0]]:.4g}, not 1 ({len(wrong)} such rows). "
+            "Divide each row by its length."
+        )
+    return matrix
+
+
+def _float32_error(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    """Bound the rounding error of a float32 dot product of rows of `left` and `right`, however it is summed.
+
+    |fl(x.y) - x.y| <= gamma_d |x|.|y| with gamma_d = d u / (1 - d u), u = 2^-24 (Higham, Accuracy and Stability of
+    Numerical Algorithms, 2nd ed., eq. 3.5), and |x|.|y| <= ||x|| ||y|| (Cauchy-Schwarz) <= (1 + tolerance)^2. One more u
+    covers the rounding of the result of `cosine` to float32, and another that of the cut itself.
+    """
+    unit_roundoff = 2.0**-24
+    d = left.shape[1] + 2
+    return d * unit_roundoff / (1 - d * unit_roundoff) * (1 + _UNIT_TOLERANCE) ** 2
+
+
+def _triangle(embeddings: NDArray[np.float32], block_rows: int) -> Iterator[Blocks]:
+    """Yield (row offset, column offset, products) for each block on or above the diagonal; the buffer is reused."""
+    n = len(embeddings)
+    buffer = np.empty(min(block_rows, n) ** 2, dtype=np.float32)
+    for start in range(0, n, block_rows):
+        block = embeddings[start : start + block_rows]
+        for other in range(start, n, block_rows):
+            columns = embeddings[other : other + block_rows]
+            out = buffer[: len(block) * len(columns)].reshape(len(block), len(columns))
+            yield start, other, np.matmul(block, columns.T, out=out)
+
+
+def _at_least(products: NDArray[np.float32], cut: np.float32) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    flat = np.flatnonzero(products >= cut)
+    i, j = np.divmod(flat, products.shape[1])
+    return i.astype(np.int32), j.astype(np.int32)
+
+
+def _upper(i: NDArray[np.int32], j: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    above = i < j
+    return i[above], j[above]
+
+
+def _rescore(
+    left_rows: NDArray[np.float32], left: NDArray[np.int32], right_rows: NDArray[np.float32], right: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Return `cosine` of the named rows, gathering a bounded number of them at a time."""
+    result = np.empty(len(left), dtype=np.float32)
+    for start in range(0, len(left), _RESCORE_ROWS):
+        part = slice(start, start + _RESCORE_ROWS)
+        result[part] = cosine(left_rows[left[part]], right_rows[right[part]])
+    return result
+
+
+def _sorted_pairs(found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]) -> SimilarPairs:
+    if not found:
+        empty = np.empty(0, dtype=np.int32)
+        return SimilarPairs(empty, empty, np.empty(0, dtype=np.float32))
+    left, right, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.lexsort((right, left))
+    return SimilarPairs(left[order], right[order], similarity[order])

@@ -1,0 +1,135 @@
+"""Calibrate the exported encoder, measure the detector on test questions once, and write it into the package.
+
+    python scripts/export_encoder.py     first: makes model.onnx and tokenizer.json
+    python scripts/build_detector.py     then this
+
+Reads the natural rows of `qqp_pairs.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
+dupdetect/pretrained/ (manifest, calibration, model card) and scripts/results/shipped_detector.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import polars as pl
+
+from dupdetect import Detector, MaxF1, QuestionPairs, evaluate, split_pairs
+from dupdetect.cli import show
+from dupdetect.encoder.onnx import OnnxEncoder
+from dupdetect.evaluation import Evaluation
+from dupdetect.splits import Splits
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("DUPDETECT_DATA", ROOT.parent / "shared" / "data")) / "qqp_pairs.parquet"
+PRETRAINED = ROOT / "dupdetect" / "pretrained"
+RESULTS = ROOT / "scripts" / "results" / "shipped_detector.json"
+SEED = 0
+NAME = "dupdetect-default"
+
+
+def main() -> None:
+    splits = natural_splits()
+    splits.check()
+    print(splits.report)
+    encoder = OnnxEncoder.load(PRETRAINED)
+    detector = Detector.calibrate(
+        encoder,
+        splits.calibration,
+        criterion=MaxF1(),
+        groups=splits.groups["calibration"],
+        data=f"Quora Question Pairs, natural rows, calibration split (question-disjoint, seed {SEED})",
+        name=NAME,
+        progress=show,
+    )
+    evaluation = evaluate(detector, splits.test, seed=SEED, progress=show)
+    print(evaluation)
+    detector.save_pretrained(PRETRAINED, overwrite=True, model_card=model_card(detector, evaluation))
+    RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def natural_splits() -> Splits:
+    rows = pl.read_parquet(DATA).filter(pl.col("natural"))
+    pairs = QuestionPairs.from_columns(
+        rows["question1"].to_list(), rows["question2"].to_list(), rows["label"].to_list()
+    )
+    return split_pairs(pairs, seed=SEED)
+
+
+def record(detector: Detector, evaluation: Evaluation, splits: Splits) -> dict[str, object]:
+    return {
+        "what": "the shipped detector: threshold from the calibration split, numbers from the test split",
+        "data": {"file": DATA.name, "sha256": hashlib.sha256(DATA.read_bytes()).hexdigest(), "rows": "natural"},
+        "seed": SEED,
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {name: metadata.version(name) for name in ("dupdetect", "numpy", "onnxruntime", "tokenizers")},
+        "calibration": detector.require_calibration().summary(),
+        "test": evaluation.to_dict(),
+        "splits": splits.report.to_dict(),
+    }
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def model_card(detector: Detector, evaluation: Evaluation) -> str:
+    found = detector.require_calibration().summary()
+    pair, mining = evaluation.pair, evaluation.mining
+    return f"""---
+license: apache-2.0
+language: en
+base_model: sentence-transformers/all-MiniLM-L6-v2
+---
+# {NAME}
+
+The detector that dupdetect ships: all-MiniLM-L6-v2 (not fine-tuned yet) as an int8 ONNX file, its tokenizer, and a
+calibration. It says which short English texts ask the same thing.
+
+## Parts
+
+- `model.onnx`, `tokenizer.json`: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), mean pooling, unit length, weights
+  in 8 bits, {detector.encoder.dimension} dimensions, texts of up to 256 tokens. Made by `scripts/export_encoder.py`,
+  which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
+- `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
+
+## Calibration
+
+- Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,
+  {found["prevalence"]:.1%} duplicates.
+- Criterion: {found["criterion"]}. Threshold: cosine {found["threshold"]:.4f}.
+
+## Measured once on the test split (questions that the calibration has not seen)
+
+| on {pair.pairs:,} labelled pairs | value | 95 % interval, resampling question groups |
+|---|---|---|
+| average precision | {pair.average_precision.value:.4f} | {pair.average_precision.low:.4f} to {pair.average_precision.high:.4f} |
+| F1 at the threshold | {pair.f1.value:.4f} | {pair.f1.low:.4f} to {pair.f1.high:.4f} |
+| precision at the threshold | {pair.precision.value:.4f} | {pair.precision.low:.4f} to {pair.precision.high:.4f} |
+| recall at the threshold | {pair.recall.value:.4f} | {pair.recall.low:.4f} to {pair.recall.high:.4f} |
+
+Mining all pairs of the {mining.pool:,} test questions, as `dedupe` does: precision {mining.precision:.4f}, recall
+{mining.recall:.4f} (unlabelled true duplicates count as errors). Duplicates are rare among all pairs, so the threshold
+that suits labelled pairs is far too generous there: ask for `--min-precision`, or review before deleting.
+
+## Limits
+
+- **Contamination.** The base model was itself trained on Quora duplicates among a billion pairs, so these numbers are
+  optimistic. Judge it on your own pairs: `dupdetect evaluate default PAIRS.csv`.
+- Quora's labels are noisy and incomplete. Quora Question Pairs is under Quora's terms of service, for non-commercial use;
+  no text of it is in this folder.
+- English. Other languages share some subwords, and that is all.
+- One cosine does not see that *enable* and *disable*, or *error 403* and *error 404*, are opposites or different things.
+"""
+
+
+if __name__ == "__main__":
+    main()

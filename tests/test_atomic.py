@@ -1,0 +1,252 @@
+"""Output is there in full or not at all, and nothing of the user's is ever deleted."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dupdetect import atomic
+from dupdetect.atomic import atomic_file, atomic_folder
+from dupdetect.errors import InputError, OutputExistsError
+
+EXPECTED = ("questions.csv", "kept.csv", "run.json")
+FAILURES = [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), RuntimeError("bug"), SystemExit(1)]
+
+
+def tree(folder):
+    """Everything in a folder, hidden things included, with the contents of files."""
+    paths = sorted(folder.rglob("*"))
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in paths}
+
+
+def fail(making, write, failure):
+    """Run the block of `making`: write something, then fail."""
+    with making as temporary:
+        write(temporary)
+        raise failure
+
+
+def write_output(folder, content="old"):
+    folder.mkdir(exist_ok=True)
+    for name in EXPECTED:
+        (folder / name).write_text(content)
+
+
+class TestFile:
+    def test_appears_only_at_the_end(self, tmp_path):
+        with atomic_file(tmp_path / "out.csv") as temporary:
+            temporary.write_text("new")
+            assert not (tmp_path / "out.csv").exists()
+        assert tree(tmp_path) == {"out.csv": b"new"}
+
+    @pytest.mark.parametrize("failure", FAILURES, ids=repr)
+    @pytest.mark.parametrize("before", [{}, {"out.csv": b"old"}], ids=["new", "overwrite"])
+    def test_a_failure_leaves_what_was_there(self, tmp_path, failure, before):
+        for name, content in before.items():
+            (tmp_path / name).write_bytes(content)
+        making = atomic_file(tmp_path / "out.csv", overwrite=True)
+        with pytest.raises(type(failure)):
+            fail(making, lambda temporary: temporary.write_text("half"), failure)
+        assert tree(tmp_path) == before
+
+    def test_an_existing_one_is_refused_before_any_work(self, tmp_path):
+        (tmp_path / "out.csv").write_text("old")
+        with pytest.raises(OutputExistsError), atomic_file(tmp_path / "out.csv"):
+            pytest.fail("the block ran")
+        assert tree(tmp_path) == {"out.csv": b"old"}
+
+    def test_overwrite(self, tmp_path):
+        (tmp_path / "out.csv").write_text("old")
+        with atomic_file(tmp_path / "out.csv", overwrite=True) as temporary:
+            temporary.write_text("new")
+        assert tree(tmp_path) == {"out.csv": b"new"}
+
+    def test_one_that_appears_meanwhile_is_not_replaced(self, tmp_path):
+        with pytest.raises(OutputExistsError), atomic_file(tmp_path / "out.csv"):
+            (tmp_path / "out.csv").write_text("theirs")
+        assert tree(tmp_path) == {"out.csv": b"theirs"}
+
+    def test_a_link_keeps_pointing_to_the_file(self, tmp_path):
+        (tmp_path / "real.csv").write_text("old")
+        (tmp_path / "out.csv").symlink_to(tmp_path / "real.csv")
+        with atomic_file(tmp_path / "out.csv", overwrite=True) as temporary:
+            temporary.write_text("new")
+        assert (tmp_path / "out.csv").is_symlink()
+        assert (tmp_path / "real.csv").read_text() == "new"
+
+    @pytest.mark.parametrize("path", ["", os.devnull])
+    def test_what_is_no_file_is_not_overwritten(self, tmp_path, path):
+        with pytest.raises(InputError, match="not a regular file"), atomic_file(tmp_path / path, overwrite=True):
+            pytest.fail("the block ran")
+        assert Path(os.devnull).exists()
+
+    def test_a_long_name(self, tmp_path):
+        with atomic_file(tmp_path / ("x" * 255)) as temporary:
+            temporary.write_text("new")
+        assert tree(tmp_path) == {"x" * 255: b"new"}
+
+
+@pytest.mark.parametrize("make", [atomic_file, atomic_folder])
+class TestBoth:
+    def test_a_parent_that_is_not_there(self, tmp_path, make):
+        with pytest.raises(InputError, match="no folder"), make(tmp_path / "none" / "out"):
+            pytest.fail("the block ran")
+        assert tree(tmp_path) == {}
+
+    def test_a_parent_that_is_a_file(self, tmp_path, make):
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(InputError, match="no folder"), make(tmp_path / "file" / "out"):
+            pytest.fail("the block ran")
+
+    def test_a_name_that_cannot_be(self, tmp_path, monkeypatch, make):
+        def refuse(*_, **__):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(Path, "touch", refuse)
+        monkeypatch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(InputError, match="Permission denied"), make(tmp_path / "out"):
+            pytest.fail("the block ran")
+
+    def test_a_failing_flush_leaves_nothing(self, tmp_path, monkeypatch, make):
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(atomic.os, "fsync", full)
+        with pytest.raises(OSError, match="No space"), make(tmp_path / "out") as temporary:
+            (temporary if temporary.is_file() else temporary / "file").write_text("new")
+        assert tree(tmp_path) == {}
+
+    def test_a_dangling_link_counts_as_existing(self, tmp_path, make):
+        (tmp_path / "out").symlink_to(tmp_path / "none")
+        with pytest.raises(OutputExistsError), make(tmp_path / "out"):
+            pytest.fail("the block ran")
+
+    def test_a_relative_path(self, tmp_path, monkeypatch, make):
+        monkeypatch.chdir(tmp_path)
+        with make("out"):
+            pass
+        assert list(tree(tmp_path)) == ["out"]
+
+
+class TestFolder:
+    def test_appears_only_at_the_end(self, tmp_path):
+        with atomic_folder(tmp_path / "out") as temporary:
+            (temporary / "sub").mkdir()
+            (temporary / "sub" / "a").write_text("new")
+            assert not (tmp_path / "out").exists()
+        assert tree(tmp_path) == {"out": None, "out/sub": None, "out/sub/a": b"new"}
+
+    @pytest.mark.parametrize("failure", FAILURES, ids=repr)
+    @pytest.mark.parametrize("there", [False, True], ids=["new", "overwrite"])
+    def test_a_failure_leaves_what_was_there(self, tmp_path, failure, there):
+        if there:
+            write_output(tmp_path / "out")
+        before = tree(tmp_path)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED)
+        with pytest.raises(type(failure)):
+            fail(making, lambda temporary: write_output(temporary, "half"), failure)
+        assert tree(tmp_path) == before
+
+    @pytest.mark.parametrize("target", ["folder", "empty", "file"])
+    def test_an_existing_one_is_refused_before_any_work(self, tmp_path, target):
+        write_output(tmp_path / "folder")
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "file").write_text("x")
+        before = tree(tmp_path)
+        with pytest.raises(OutputExistsError), atomic_folder(tmp_path / target, expected=EXPECTED):
+            pytest.fail("the block ran")
+        assert tree(tmp_path) == before
+
+    def test_overwrite_leaves_nothing_of_the_old(self, tmp_path):
+        write_output(tmp_path / "out")
+        (tmp_path / "out" / ".DS_Store").write_text("x")
+        with atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED) as temporary:
+            (temporary / "run.json").write_text("new")
+            assert (tmp_path / "out" / "run.json").read_text() == "old"
+        assert tree(tmp_path) == {"out": None, "out/run.json": b"new"}
+
+    def test_overwrite_of_an_empty_folder_and_of_none(self, tmp_path):
+        (tmp_path / "empty").mkdir()
+        for name in ("empty", "none"):
+            with atomic_folder(tmp_path / name, overwrite=True) as temporary:
+                (temporary / "a").write_text("new")
+        assert tree(tmp_path) == {"empty": None, "empty/a": b"new", "none": None, "none/a": b"new"}
+
+    def refused(self, path, match):
+        before = tree(path) if path.is_dir() and len(path.parts) > 3 else None
+        with pytest.raises(InputError, match=match), atomic_folder(path, overwrite=True, expected=EXPECTED):
+            pytest.fail("the block ran")
+        assert before is None or tree(path) == before
+
+    def test_a_folder_with_anything_else_is_never_overwritten(self, tmp_path):
+        write_output(tmp_path / "Documents")
+        (tmp_path / "Documents" / "thesis.odt").write_text("three years of work")
+        self.refused(tmp_path / "Documents", "thesis.odt")
+
+    def test_a_folder_whose_only_file_has_one_of_our_names_is_not_ours(self, tmp_path):
+        (tmp_path / "questions.csv").write_text("the export itself")
+        self.refused(tmp_path, "most files of an earlier output are missing")
+
+    def test_a_file_is_never_overwritten(self, tmp_path):
+        (tmp_path / "out").write_text("x")
+        self.refused(tmp_path / "out", "not a folder")
+
+    @pytest.mark.parametrize("where", [".", ".."])
+    def test_the_current_folder_and_those_above_are_never_overwritten(self, tmp_path, monkeypatch, where):
+        (tmp_path / "a").mkdir()
+        monkeypatch.chdir(tmp_path / "a")
+        self.refused(Path(where), "too important")
+
+    def test_home_and_root_are_never_overwritten(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path))
+        self.refused(tmp_path, "too important")
+        self.refused(Path(tmp_path.anchor), "too important")
+
+    def test_what_is_put_there_meanwhile_stays(self, tmp_path):
+        write_output(tmp_path / "out")
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED)
+        with pytest.raises(InputError, match=r"notes\.txt"), making:
+            (tmp_path / "out" / "notes.txt").write_text("theirs")
+        assert set(tree(tmp_path)) == {"out", *(f"out/{name}" for name in (*EXPECTED, "notes.txt"))}
+
+    def test_a_failing_swap_puts_the_old_back(self, tmp_path, monkeypatch):
+        write_output(tmp_path / "out")
+        before = tree(tmp_path)
+        rename, calls = Path.rename, []
+
+        def fail_the_second_time(path, target):
+            calls.append(path)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", fail_the_second_time)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED)
+        with pytest.raises(KeyboardInterrupt), making as temporary:
+            write_output(temporary, "new")
+        assert tree(tmp_path) == before
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+    def test_a_real_interrupt(self, tmp_path):
+        code = (
+            "import sys, time\nfrom dupdetect.atomic import atomic_folder\n"
+            "with atomic_folder('out') as place:\n"
+            "    (place / 'half').write_text('x'); print('ready', flush=True); time.sleep(60)"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path(atomic.__file__).parents[1])}
+        with subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) != 0
+        assert tree(tmp_path) == {}

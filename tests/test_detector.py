@@ -1,0 +1,404 @@
+"""The detector on a small encoder: what each answer promises, whatever the rows and their order."""
+
+import csv
+import itertools
+import json
+import random
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dupdetect import Detector, Questions
+from dupdetect.errors import (
+    ArtifactError,
+    CalibrationError,
+    ColumnNotFoundError,
+    EncoderMismatchError,
+    InputError,
+    NotCalibratedError,
+    OutputExistsError,
+)
+from dupdetect.results import OUTPUT_FILES
+from dupdetect.tables import read_table
+from dupdetect.text import canonical
+
+WORDS = ["reset", "my", "password", "invoice", "late", "refund", "camera", "offline", "two", "three"]
+KEEPS = ["first", "last", "longest", "medoid"]
+texts_of_words = st.lists(
+    st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join) | st.sampled_from(["Reset my PASSWORD?", " ", "?"]),
+    max_size=14,
+)
+
+
+# Pairs
+
+
+def test_similarity_is_symmetric_and_one_for_the_same_text(detector):
+    forward = detector.similarity([("reset my password", "password lost"), ("A b", "a  B?"), ("", "")])
+    backward = detector.similarity([("password lost", "reset my password"), ("a  B?", "A b"), ("", "")])
+    assert forward.dtype == np.float32
+    assert (forward == backward).all()
+    assert forward[1] == 1.0
+    assert forward[2] == 0.0
+
+
+def test_a_similarity_does_not_depend_on_its_company(detector):
+    pair = ("reset my password", "my invoice is late")
+    alone = detector.similarity([pair])[0]
+    crowd = detector.similarity([(f"w{i} a", f"w{i} b c") for i in range(50)] + [pair])[-1]
+    assert alone == crowd
+
+
+def test_probabilities_rise_with_similarity_and_sum_to_one(detector):
+    pairs = [("a b c d", other) for other in ("a b c d", "a b c x", "a b x y", "a x y z", "w x y z")]
+    probability = detector.predict_proba(pairs)
+    assert probability.shape == (5, 2)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    order = np.argsort(detector.similarity(pairs))
+    assert (np.diff(probability[order, 1]) >= 0).all()
+
+
+def test_predict_is_the_threshold_on_similarity_and_never_a_blank(detector):
+    pairs = [("a b c", "a b c"), ("a b c", "x y z"), ("", ""), (" ", "a")]
+    assert detector.predict(pairs).tolist() == [True, False, False, False]
+    assert detector.at(threshold=-0.9).predict(pairs).tolist() == [True, True, False, False]
+
+
+def test_no_pairs(detector):
+    assert detector.similarity([]).shape == (0,)
+    assert detector.predict_proba([]).shape == (0, 2)
+    assert detector.predict([]).shape == (0,)
+
+
+@pytest.mark.parametrize("bad", [["ab"], [("a",)], [("a", None)], [("a", "b", "c")]])
+def test_what_is_not_a_pair_is_refused(detector, bad):
+    with pytest.raises(InputError, match=r"pairs\[0\]"):
+        detector.similarity(bad)
+
+
+def test_explain_names_the_words(detector):
+    explanation = detector.explain("Reset my password", "Reset your password!")
+    assert explanation.shared == ("reset", "password")
+    assert explanation.only_left == ("my",)
+    assert explanation.only_right == ("your",)
+    assert not explanation.same_text
+    assert "threshold" in str(explanation)
+    assert detector.explain("Hi", "hi!").same_text
+
+
+# Operating points
+
+
+def test_at_gives_a_new_detector(detector):
+    strict = detector.at(threshold=0.95)
+    assert (detector.calibration.threshold, strict.calibration.threshold) == (0.7, 0.95)
+
+
+def test_without_calibration_there_is_no_decision(encoder):
+    bare = Detector(encoder)
+    assert bare.similarity([("a b", "a b")])[0] == 1.0
+    for call in (
+        lambda: bare.predict([("a", "b")]),
+        lambda: bare.predict_proba([("a", "b")]),
+        lambda: bare.deduplicate(["a"]),
+        lambda: bare.match(["a"], ["a"]),
+        lambda: bare.at(threshold=0.5),
+    ):
+        with pytest.raises(NotCalibratedError, match="dupdetect calibrate"):
+            call()
+
+
+def test_a_calibration_belongs_to_one_encoder(encoder, calibration):
+    encoder.fingerprint = "test:another"
+    with pytest.raises(EncoderMismatchError, match="calibrate again"):
+        Detector(encoder, calibration)
+
+
+def test_too_few_labels(encoder, pairs):
+    with pytest.raises(CalibrationError, match="Too few"):
+        Detector.calibrate(encoder, pairs.select(np.arange(12)))
+
+
+# Collections: the promises, on anything
+
+
+def check(detector, texts, result):
+    """Every promise of `deduplicate`, against brute force over all pairs of rows."""
+    forms = [canonical(text) for text in texts]
+    everything = list(itertools.combinations(range(len(texts)), 2))
+    similarity = detector.similarity([(texts[i], texts[j]) for i, j in everything])
+    expected = {
+        pair: float(s)
+        for pair, s in zip(everything, similarity, strict=True)
+        if float(s) >= result.threshold and forms[pair[0]] and forms[pair[1]]
+    }
+    assert {(i, j): s for i, j, s in result.row_pairs()} == expected
+    kept = result.kept
+    for row, survivor in enumerate(result.duplicate_of.tolist()):
+        if kept[row]:
+            assert survivor == -1
+            assert np.isnan(result.similarity[row])
+            assert np.isnan(result.probability[row])
+        else:
+            assert kept[survivor]
+            assert expected[min(row, survivor), max(row, survivor)] == result.similarity[row]
+            assert result.cluster_id[row] == result.cluster_id[survivor]
+            assert 0 < result.probability[row] <= 1
+    assert not any(kept[i] and kept[j] for i, j in expected)
+    for i, j in expected:
+        assert result.cluster_id[i] == result.cluster_id[j]
+    counts = result.counts
+    assert counts["rows"] == len(texts) == counts["kept"] + counts["removed"]
+    assert counts["rows"] == counts["blank"] + counts["distinct_texts"] + counts["repeats_of_a_text"]
+    assert sorted(row for cluster in result.clusters for row in cluster.rows) == [
+        row for row, size in enumerate(np.bincount(result.cluster_id)[result.cluster_id]) if size > 1
+    ]
+    sizes = [len(cluster.rows) for cluster in result.clusters]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+anything = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@anything
+@given(texts=texts_of_words, keep=st.sampled_from(KEEPS), threshold=st.sampled_from([0.3, 0.6, 0.8, 1.0]))
+def test_no_missed_pair_and_no_orphan(detector, texts, keep, threshold):
+    detector = detector.at(threshold=threshold)
+    check(detector, texts, detector.deduplicate(texts, keep=keep))
+
+
+@anything
+@given(texts=texts_of_words, keep=st.sampled_from(["longest", "medoid"]), seed=st.integers(0, 100))
+def test_shuffling_the_rows_changes_nothing(detector, texts, keep, seed):
+    order = list(range(len(texts)))
+    random.Random(seed).shuffle(order)
+    plain = detector.deduplicate(texts, keep=keep)
+    shuffled = detector.deduplicate([texts[row] for row in order], keep=keep)
+
+    def outcome(result, text_at):
+        return sorted(
+            (text_at(row), text_at(survivor) if survivor >= 0 else "", bool(kept), str(similarity))
+            for row, (survivor, kept, similarity) in enumerate(
+                zip(result.duplicate_of.tolist(), result.kept, result.similarity, strict=True)
+            )
+        )
+
+    assert outcome(plain, lambda row: texts[row]) == outcome(shuffled, lambda row: texts[order[row]])
+    by_text = {(texts[row], plain.cluster_id[row]) for row in range(len(texts)) if texts[row].strip()}
+    assert by_text == {(texts[order[row]], shuffled.cluster_id[row]) for row in range(len(texts)) if texts[order[row]].strip()}
+
+
+@anything
+@given(texts=texts_of_words)
+def test_first_and_last_mirror_each_other(detector, texts):
+    first = detector.deduplicate(texts, keep="first").kept
+    last = detector.deduplicate(texts[::-1], keep="last").kept
+    assert first.tolist() == last[::-1].tolist()
+
+
+def test_every_text_is_encoded_once(detector, encoder):
+    detector.deduplicate(["a b", "A b?", "c d", "", "a  b"])
+    assert sorted(encoder.encoded) == ["a b", "c d"]
+
+
+def test_ten_thousand_identical_rows_make_no_square(detector):
+    result = detector.deduplicate(["Help me"] * 10_000)
+    assert result.counts["kept"] == 1
+    assert len(result.pairs) == 9_999
+    assert (result.similarity[1:] == 1).all()
+
+
+def test_empty_and_single(detector):
+    assert len(detector.deduplicate([])) == 0
+    assert detector.deduplicate([]).counts["largest_cluster"] == 0
+    assert detector.deduplicate(["a"]).kept.tolist() == [True]
+
+
+def test_blank_rows_are_kept_and_counted(detector):
+    result = detector.deduplicate(["", "  ", "\u200b", "a"])
+    assert result.kept.all()
+    assert result.counts["blank"] == 3
+    assert len(set(result.cluster_id.tolist())) == 4
+
+
+def test_long_texts_are_counted_and_said(detector):
+    long = " ".join(f"w{i}" for i in range(60))
+    result = detector.deduplicate([long, long, "short"])
+    assert result.run["truncated_rows"] == 2
+    assert any("2 rows have texts longer" in note for note in result.notes)
+
+
+# Keep policies
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        ("first", "1"),
+        ("last", "4"),
+        ("longest", "3"),
+        ("max:votes", "2"),
+        ("min:votes", "3"),
+        ("max:made", "4"),
+        ("min:made", "2"),
+    ],
+)
+def test_keep_policies(detector, keep, kept):
+    frame = {
+        "id": ["1", "2", "3", "4"],
+        "text": ["a b c d", "a b c d", "a b c d d", "a b c d"],
+        "votes": ["5", "90", "-3", ""],
+        "made": ["2024-02-01", "2023-12-31 10:00", "2024-01-15T00:00:00", "2024-06-30"],
+    }
+    result = detector.deduplicate(frame, text="text", id="id", keep=keep)
+    assert [i for i, stays in zip(frame["id"], result.kept, strict=True) if stays] == [kept]
+
+
+def test_cells_that_a_policy_cannot_use_are_said(detector):
+    frame = {"text": ["a b", "a b", "a b"], "votes": ["1", "two", "3"]}
+    result = detector.deduplicate(frame, text="text", keep="max:votes")
+    assert result.kept.tolist() == [False, False, True]
+    assert any("1 cells of 'votes'" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("keep", ["newest", "max", "max:", "first:votes", ""])
+def test_unknown_policies(detector, keep):
+    with pytest.raises(InputError, match="keep policy"):
+        detector.deduplicate(["a"], keep=keep)
+
+
+def test_policies_on_unusable_columns(detector):
+    with pytest.raises(ColumnNotFoundError):
+        detector.deduplicate({"text": ["a"]}, text="text", keep="max:votes")
+    with pytest.raises(InputError, match="neither numbers nor ISO dates"):
+        detector.deduplicate({"text": ["a"], "votes": ["many"]}, text="text", keep="max:votes")
+
+
+# Files and frames
+
+
+def test_written_files_hold_every_row_and_cell(detector, tmp_path):
+    source = tmp_path / "in.csv"
+    rows = [["7", "Reset my password", "=1+1"], ["8", "reset MY password?", "x, y"], ["9", "", "line\nbreak"]]
+    with source.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "question", ""], *rows])
+    result = detector.deduplicate(Questions.read(source))
+    folder = result.write(tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} == set(OUTPUT_FILES)
+    written = read_table(folder / "questions.csv")
+    assert written.columns == ("id", "question", "", "cluster_id", "kept", "duplicate_of", "similarity", "probability")
+    assert [list(row[:3]) for row in written.rows] == rows
+    assert [row[3:] for row in written.rows] == [
+        ("1", "true", "", "", ""),
+        ("1", "false", "7", "1.0", "1.000000"),
+        ("2", "true", "", "", ""),
+    ]
+    assert [list(row) for row in read_table(folder / "kept.csv").rows] == [rows[0], rows[2]]
+    pairs = read_table(folder / "pairs.csv")
+    assert [dict(zip(pairs.columns, row, strict=True))["same_text"] for row in pairs.rows] == ["true"]
+    run = json.loads((folder / "run.json").read_text())
+    assert run["counts"]["rows"] == 3
+    assert run["input"]["sha256"]
+    assert run["calibration"]["threshold"] == 0.7
+
+
+def test_excel_safe_touches_formula_cells_only_on_request(detector, tmp_path):
+    frame = {"text": ["=cmd()", "plain"]}
+    result = detector.deduplicate(frame, text="text")
+    plain = read_table(result.write(tmp_path / "plain") / "questions.csv").column("text")
+    safe = read_table(result.write(tmp_path / "safe", excel_safe=True) / "questions.csv").column("text")
+    assert plain == ["=cmd()", "plain"]
+    assert safe == ["'=cmd()", "plain"]
+
+
+def test_a_second_run_on_a_result_keeps_the_first_results(detector, tmp_path):
+    first = detector.deduplicate({"text": ["a b", "a b"]}, text="text").write(tmp_path / "one")
+    again = detector.deduplicate(Questions.read(first / "questions.csv", text="text")).write(tmp_path / "two")
+    columns = read_table(again / "questions.csv").columns
+    assert columns[1:6] == ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
+    assert columns[6:] == tuple(f"dupdetect_{name}" for name in columns[1:6])
+
+
+def test_output_is_never_overwritten_unasked(detector, tmp_path):
+    result = detector.deduplicate(["a"])
+    result.write(tmp_path / "out")
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        result.write(tmp_path / "out")
+    result.write(tmp_path / "out", overwrite=True)
+
+
+def test_a_write_that_fails_leaves_nothing(detector, tmp_path, monkeypatch):
+    result = detector.deduplicate(["a b", "a b"])
+
+    def full(report):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dupdetect.results.render_report", full)
+    with pytest.raises(OSError, match="No space left"):
+        result.write(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_to_frame(detector):
+    frame = detector.deduplicate(pl.DataFrame({"q": ["a b", "A b", "c"]}), text="q").to_frame()
+    assert frame.columns == ["row", "id", "text", "cluster_id", "kept", "duplicate_of", "similarity", "probability"]
+    assert frame["duplicate_of"].to_list() == [None, "1", None]
+    assert frame["similarity"].to_list() == [None, 1.0, None]
+
+
+def test_the_report_escapes_what_users_wrote(detector, tmp_path):
+    attack = "<script>alert(1)</script> a b c"
+    folder = detector.deduplicate([attack, attack + "!"]).write(tmp_path / "out")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+# Matching
+
+
+def test_match_finds_known_questions_or_none(detector):
+    corpus = ["invoice is late", "reset my password", "RESET my password", ""]
+    matches = detector.match(["Reset my password?", "camera offline", "", "invoice late is"], corpus)
+    assert [found and found[0].row for found in matches] == [1, None, None, 0]
+    assert matches[0][0].similarity == 1.0
+    assert matches[0][0].probability == 1.0
+    assert len(matches.best) == 4
+    assert matches.best[1] is None
+
+
+def test_match_lists_at_most_top_k_best_first(detector):
+    detector = detector.at(threshold=0.1)
+    corpus = [f"a b c d e{i}" + " x" * i for i in range(6)]
+    found = detector.match(["a b c d"], corpus, top_k=3)[0]
+    assert len(found) == 3
+    similarity = [match.similarity for match in found]
+    assert similarity == sorted(similarity, reverse=True)
+    everything = detector.similarity([("a b c d", text) for text in corpus])
+    assert similarity == sorted(everything.tolist(), reverse=True)[:3]
+
+
+def test_matches_are_written_a_row_per_match(detector):
+    matches = detector.match(["reset my password", "zzz"], ["reset my password"])
+    rows = list(matches.rows())
+    assert len(matches.columns()) == len(rows[0]) == 6
+    assert rows[1] == ("zzz", "", "", "", "", "")
+
+
+# Saving
+
+
+def test_a_callers_encoder_cannot_be_saved_silently_wrong(detector, tmp_path):
+    with pytest.raises(ArtifactError, match="HashingEncoder"):
+        detector.save_pretrained(tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+def test_unknown_tiers():
+    with pytest.raises(InputError, match="tier"):
+        Detector.from_pretrained(tier="huge")
+    with pytest.raises(ArtifactError, match="fast tier"):
+        Detector.from_pretrained(tier="fast")

@@ -1,0 +1,143 @@
+"""Exact search: against brute force, on random and clustered vectors, whatever the block size or row order."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dupdetect.errors import InputError
+from dupdetect.search import cosine, nearest, similar_pairs
+
+
+def unit(matrix):
+    matrix = np.asarray(matrix, dtype=np.float64)
+    return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+
+
+def random_rows(n, d=384, seed=0):
+    return unit(np.random.default_rng(seed).normal(size=(n, d)))
+
+
+def clustered_rows(n, centres, spread, d=64, seed=0):
+    rng = np.random.default_rng(seed)
+    middle = rng.normal(size=(centres, d))
+    return unit(middle[rng.integers(centres, size=n)] + spread * rng.normal(size=(n, d)))
+
+
+def brute_force(rows, threshold):
+    """The oracle: every pair by its own float64 dot product, rounded as `cosine` rounds it."""
+    expected = {}
+    wide = rows.astype(np.float64)
+    for i in range(len(rows)):
+        for j in range(i + 1, len(rows)):
+            value = np.float32(min(1.0, (wide[i] * wide[j]).sum()))
+            if float(value) >= threshold:
+                expected[i, j] = value
+    return expected
+
+
+def as_dict(pairs):
+    return {(int(i), int(j)): s for i, j, s in zip(pairs.left, pairs.right, pairs.similarity, strict=True)}
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("block_rows", [1, 7, 64, 5000])
+def test_random_vectors_match_brute_force(threshold, block_rows):
+    rows = random_rows(120)
+    assert as_dict(similar_pairs(rows, threshold, block_rows=block_rows)) == brute_force(rows, threshold)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.97])
+def test_clustered_vectors_match_brute_force(threshold):
+    rows = clustered_rows(300, centres=12, spread=0.25)
+    expected = brute_force(rows, threshold)
+    assert expected
+    assert as_dict(similar_pairs(rows, threshold, block_rows=50)) == expected
+
+
+def test_clusters_of_a_thousand_identical_rows_are_complete():
+    rows = np.repeat(random_rows(3), 1000, axis=0)
+    pairs = similar_pairs(rows, 0.999, block_rows=256)
+    assert len(pairs) == 3 * 1000 * 999 // 2
+    assert (pairs.left // 1000 == pairs.right // 1000).all()
+    assert (pairs.left < pairs.right).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(0, 40), d=st.integers(1, 9), pick=st.integers(0, 10_000))
+def test_a_threshold_that_equals_a_similarity_keeps_that_pair(seed, n, d, pick):
+    """Thresholds on the very values are where a filter with an unproven tolerance loses pairs."""
+    rows = random_rows(max(n, 2), d, seed)
+    everything = similar_pairs(rows, -1.0)
+    threshold = float(everything.similarity[pick % len(everything)])
+    assert as_dict(similar_pairs(rows, threshold, block_rows=5)) == brute_force(rows, threshold)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), first=st.integers(1, 50), second=st.integers(1, 50))
+def test_row_order_and_block_size_change_no_bit(seed, first, second):
+    rows = clustered_rows(60, centres=5, spread=0.4, seed=seed)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    plain = as_dict(similar_pairs(rows, 0.6, block_rows=first))
+    shuffled = similar_pairs(rows[order], 0.6, block_rows=second)
+    back = {
+        (min(order[i], order[j]), max(order[i], order[j])): s for (i, j), s in as_dict(shuffled).items()
+    }
+    assert back == plain
+
+
+def test_progress_sums_to_all_pairs():
+    done = []
+    similar_pairs(random_rows(101, 8), 0.9, block_rows=20, progress=done.append)
+    assert sum(done) == 101 * 100 // 2
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_nothing_to_compare(n):
+    assert len(similar_pairs(random_rows(2, 8)[:n], 0.5)) == 0
+
+
+def test_cosine_is_symmetric_bounded_and_row_by_row():
+    a, b = random_rows(5000, 384, 1), random_rows(5000, 384, 2)
+    together = cosine(a, b)
+    assert (together == cosine(b, a)).all()
+    assert (np.abs(together) <= 1).all()
+    assert all(together[i] == cosine(a[i : i + 1], b[i : i + 1])[0] for i in range(0, 5000, 97))
+    np.testing.assert_allclose(together, np.einsum("ij,ij->i", a, b), atol=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 50), q=st.integers(1, 10), k=st.integers(1, 60))
+def test_nearest_matches_a_full_sort(seed, n, q, k):
+    corpus = clustered_rows(n, centres=3, spread=0.3, d=8, seed=seed)
+    corpus[n // 2] = corpus[0]  # a tie
+    queries = clustered_rows(q, centres=3, spread=0.3, d=8, seed=seed + 1)
+    found = nearest(queries, corpus, k, block_rows=3)
+    for i in range(q):
+        exact = cosine(np.repeat(queries[i : i + 1], n, axis=0), corpus)
+        expected = sorted(range(n), key=lambda j: (-exact[j], j))[:k]
+        assert found.rows[i].tolist() == expected
+        assert found.similarity[i].tolist() == exact[expected].tolist()
+
+
+def test_nearest_in_an_empty_corpus():
+    found = nearest(random_rows(3, 8), np.empty((0, 8), dtype=np.float32), 5)
+    assert found.rows.shape == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda r: similar_pairs(r * 2, 0.5), "length 2"),
+        (lambda r: similar_pairs(r * np.nan, 0.5), "length nan"),
+        (lambda r: similar_pairs(r[0], 0.5), "two dimensions"),
+        (lambda r: similar_pairs(r, 1.5), r"\[-1, 1\]"),
+        (lambda r: similar_pairs(r, float("nan")), r"\[-1, 1\]"),
+        (lambda r: similar_pairs(r, 0.5, block_rows=0), "block_rows"),
+        (lambda r: nearest(r, r[:, :4], 1), "dimensions|length"),
+        (lambda r: nearest(r, r, 0), "top_k"),
+    ],
+)
+def test_unusable_input_is_refused(call, message):
+    with pytest.raises(InputError, match=message):
+        call(random_rows(10, 8))
