@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -534,13 +535,15 @@ def _beta_fraction(a: FloatArray, b: FloatArray, x: FloatArray) -> FloatArray:
 def _beta_quantile(a: FloatArray, b: FloatArray, chance: float) -> FloatArray:
     """Return x with I_x(a, b) = chance: Newton on the logarithm, inside a bracket that only ever shrinks."""
     low, high = np.zeros_like(a), np.ones_like(a)
-    x = a / (a + b)
+    # Wilson's score bound is nearly there already.
+    z, total = NormalDist().inv_cdf(chance), a + b
+    x = (a / total + z**2 / (2 * total) + z * np.sqrt(a * b / total**3 + (z / (2 * total)) ** 2)) / (1 + z**2 / total)
     for _ in range(200):
         below = regularized_beta(a, b, x)
         low, high = np.where(below < chance, x, low), np.where(below < chance, high, x)
         with np.errstate(all="ignore"):  # far out the tail or the density is 0, and the bracket is halved instead
             step = x - below * np.log(below / chance) / np.exp(_log_beta_density(a, b, x))
-        usable = np.isfinite(step) & (step > low) & (step < high)
+        usable = (step >= low) & (step <= high) & (step > 0) & (step < 1)  # false for nan
         following = np.where(usable, step, (low + high) / 2)
         if np.all(np.abs(following - x) <= 1e-11 * x):
             return following

@@ -32,7 +32,10 @@ from dupdetect.errors import (
 )
 from dupdetect.metrics import counts_at, curve, expected_calibration_error
 
-CRITERIA = [MaxF1(), MinPrecision(0.9), MinPrecision(0.8, 0.99), MinRecall(0.75), FixedThreshold(0.8)]
+properties = settings(max_examples=40, deadline=None)  # machines differ in speed
+
+BEST = MaxF1()
+CRITERIA = [BEST, MinPrecision(0.9), MinPrecision(0.8, 0.99), MinRecall(0.75), FixedThreshold(0.8)]
 
 
 def draw(seed, pairs, *, mean_size=1, spread=0.0, middle=0.72, slope=20.0):
@@ -48,7 +51,7 @@ def draw(seed, pairs, *, mean_size=1, spread=0.0, middle=0.72, slope=20.0):
     return similarity.astype(np.float32), generator.random(len(group)) < chance, group
 
 
-def fitted(seed=0, pairs=2000, criterion=MaxF1(), **options):
+def fitted(seed=0, pairs=2000, criterion=BEST, **options):
     similarity, label, group = draw(seed, pairs, **options)
     return Calibration.fit(similarity, label, encoder="e1", criterion=criterion, groups=group, data="made up")
 
@@ -77,9 +80,9 @@ def test_criteria_read_as_plain_words():
 
 @pytest.mark.parametrize("value", [0, -0.1, 1.01, math.nan])
 def test_targets_out_of_range_are_refused(value):
-    with pytest.raises(InputError, match="min_precision is .* at most 1"):
+    with pytest.raises(InputError, match=r"min_precision is .* at most 1"):
         MinPrecision(value)
-    with pytest.raises(InputError, match="min_recall is .* at most 1"):
+    with pytest.raises(InputError, match=r"min_recall is .* at most 1"):
         MinRecall(value)
     for confidence in (value, 1):
         with pytest.raises(InputError, match="confidence is"):
@@ -99,6 +102,7 @@ def test_a_damaged_criterion_is_refused(values):
 # The threshold
 
 
+@properties
 @given(TIED)
 def test_max_f1_attains_the_best_f1_there_is_under_heavy_ties(pairs):
     similarity, label = pairs
@@ -106,13 +110,13 @@ def test_max_f1_attains_the_best_f1_there_is_under_heavy_ties(pairs):
     single = similarity.astype(np.float32)
     by_cut = {float(t): counts_at(single, label, t).f1 for t in np.unique(single)}
     attained = counts_at(single, label, calibration.threshold).f1
-    assert attained == max(by_cut.values()) == calibration.summary()["f1"]["value"] or attained == pytest.approx(
-        calibration.summary()["f1"]["value"]
-    )
+    assert attained == max(by_cut.values())
+    assert calibration.summary()["f1"]["value"] == pytest.approx(attained)
     # Where several are equally good, the most careful one.
     assert np.sum(calibration.accepts(single)) == min(np.sum(single >= t) for t, f1 in by_cut.items() if f1 == attained)
 
 
+@properties
 @given(TIED, st.floats(0.01, 1))
 def test_min_recall_is_the_highest_threshold_with_that_recall(pairs, recall):
     similarity, label = pairs
@@ -123,6 +127,7 @@ def test_min_recall_is_the_highest_threshold_with_that_recall(pairs, recall):
     assert len(higher) == 0 or counts_at(single, label, higher.min()).recall < recall
 
 
+@properties
 @given(TIED, st.sampled_from([MaxF1(), MinRecall(0.5), MinRecall(1.0)]))
 def test_the_threshold_stands_clear_of_the_similarities(pairs, criterion):
     similarity, label = pairs
@@ -142,7 +147,7 @@ def test_neighbouring_float32_similarities_are_still_told_apart():
     assert (similarity >= calibration.threshold).tolist() == [True] * 30 + [False] * 30
 
 
-@settings(max_examples=30)
+@properties
 @given(TIED, st.randoms(use_true_random=False), st.sampled_from([MaxF1(), MinRecall(0.6)]))
 def test_the_order_of_rows_changes_nothing(pairs, random, criterion):
     similarity, label = pairs
@@ -197,6 +202,7 @@ def test_probabilities_are_calibrated_on_fresh_pairs():
     assert expected_calibration_error(fitted(pairs=5000).probability(similarity), label) < 0.03
 
 
+@properties
 @given(TIED, st.lists(st.floats(-1, 1), min_size=2, max_size=20))
 def test_probability_never_falls_as_similarity_rises(pairs, similarity):
     chance = Calibration.fit(*pairs, encoder="e1").probability(np.sort(similarity))
@@ -284,7 +290,7 @@ def test_59_labels_without_an_error_are_nearly_enough(exact_labels):
         assert Calibration.fit(similarity, label, **fit).accepts(similarity).sum() == exact_labels
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 100), st.lists(st.floats(0.5, 0.95), min_size=2, max_size=2), st.sampled_from([None, 0.1, 0.6]))
 def test_asking_for_more_precision_never_lowers_the_threshold(seed, precisions, prevalence):
     calibration = fitted(seed, 1500, mean_size=2, spread=1.0)
@@ -318,11 +324,18 @@ def test_a_refusal_names_the_best_that_could_have_been_asked_for(prevalence):
 
 
 def test_a_refusal_says_how_many_labels_would_do():
-    similarity, label, _ = draw(0, 400)
-    with pytest.raises(UnreachableCriterionError, match=r"labelled pairs like these would be needed") as refusal:
-        Calibration.fit(similarity, label, encoder="e1", criterion=MinPrecision(0.9))
-    assert refusal.value.labels_needed > 400
-    assert "most similar labelled pairs" in str(refusal.value)
+    similarity, label = np.linspace(1, 0, 200), np.arange(200) < 62
+    label[[10, 20]] = False
+    with pytest.raises(UnreachableCriterionError) as refusal:
+        Calibration.fit(similarity, label, encoder="e1", criterion=MinPrecision(0.95))
+    needed = refusal.value.labels_needed
+    assert "Of the 60 most similar labelled pairs 58 are duplicates." in str(refusal.value)
+    assert f"About {needed:,} labelled pairs like these would be needed, and there are 200." in str(refusal.value)
+    assert 200 < needed < 20_000
+    # With that many at the same shares it works (the first test then stands elsewhere, so ask for a little more).
+    times = math.ceil(2 * needed / 200)
+    many = np.repeat(label, times)
+    assert Calibration.fit(np.repeat(similarity, times), many, encoder="e1", criterion=MinPrecision(0.95))
 
 
 def test_a_refusal_says_when_more_labels_would_not_help():
@@ -369,7 +382,7 @@ def test_certified_precision_holds_at_another_prevalence():
     _, _, cuts = population()
     true_precision = cuts.recall * share / (cuts.recall * share + cuts.false_positive_rate * (1 - share))
     wrong = refused = 0
-    for seed in range(200):
+    for seed in range(120):
         similarity, label, _ = draw(seed, 4000)
         sample = CalibrationSample.of(similarity, label)
         try:
@@ -378,8 +391,8 @@ def test_certified_precision_holds_at_another_prevalence():
             refused += 1
             continue
         wrong += true_precision[np.sum(cuts.threshold >= threshold) - 1] < asked
-    assert wrong <= 0.05 * 200
-    assert refused <= 0.05 * 200
+    assert wrong <= 0.05 * 120
+    assert refused <= 0.05 * 120
 
 
 def test_prevalence_there_and_back_is_the_same_calibration():
@@ -481,11 +494,11 @@ def test_intervals_cover_the_truth(prevalence):
         "f1": 2 * found / (found + mistaken + share),
     }
     missed = dict.fromkeys(truth, 0)
-    for seed in range(300):
+    for seed in range(200):
         summary = fitted(seed, 1000, **GROUPED).at(threshold=threshold, prevalence=prevalence).summary()
         for name, value in truth.items():
             missed[name] += not summary[name]["low"] <= value <= summary[name]["high"]
-    assert max(missed.values()) <= 0.08 * 300
+    assert max(missed.values()) <= 0.08 * 200
 
 
 def test_a_threshold_that_accepts_nothing_is_said_so():

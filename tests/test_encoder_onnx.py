@@ -155,6 +155,13 @@ def test_an_error_in_progress_reaches_the_caller(encoder: OnnxEncoder) -> None:
         encoder.encode(TEXTS, progress=interrupt)
 
 
+def test_save_and_load_again(encoder: OnnxEncoder, alone: np.ndarray, tmp_path: Path) -> None:
+    encoder.save(tmp_path / "saved")
+    again = OnnxEncoder.load(tmp_path / "saved")
+    assert again.fingerprint == encoder.fingerprint
+    np.testing.assert_allclose(again.encode(TEXTS), alone, rtol=0, atol=1e-6)
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"model\.onnx.*No such file"):
         OnnxEncoder.load(tmp_path / "nowhere")

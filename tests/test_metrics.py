@@ -15,6 +15,8 @@ from sklearn import metrics as oracle
 from dupdetect import metrics
 from dupdetect.errors import EmptyInputError, InputError
 
+properties = settings(max_examples=40, deadline=None)  # machines differ in speed
+
 # Few distinct values, so that most examples have heavy ties.
 TIED = st.lists(st.tuples(st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0]), st.booleans()), min_size=2, max_size=40).filter(
     lambda rows: 0 < sum(label for _, label in rows) < len(rows)
@@ -39,6 +41,7 @@ def test_curve_cuts_between_distinct_values_only():
     assert cuts.false_positive_rate.tolist() == [0, 0.5, 1]
 
 
+@properties
 @given(TIED)
 def test_curve_measures_agree_with_scikit_learn(rows):
     score, label = columns(rows)
@@ -55,6 +58,7 @@ def test_curve_measures_agree_with_scikit_learn(rows):
         assert metrics.accuracy(score, label, threshold) == pytest.approx(oracle.accuracy_score(label, predicted))
 
 
+@properties
 @given(TIED)
 def test_best_f1_is_attained_and_its_threshold_is_the_highest(rows):
     score, label = columns(rows)
@@ -64,6 +68,7 @@ def test_best_f1_is_attained_and_its_threshold_is_the_highest(rows):
     assert threshold == max(t for t, f1 in by_threshold.items() if f1 == value)
 
 
+@properties
 @given(TIED, st.floats(0.05, 1))
 def test_recall_at_precision_is_the_best_there_is(rows, precision):
     score, label = columns(rows)
@@ -72,6 +77,7 @@ def test_recall_at_precision_is_the_best_there_is(rows, precision):
     assert metrics.recall_at_precision(metrics.curve(score, label), precision) == expected
 
 
+@properties
 @given(TIED, st.randoms())
 def test_the_order_of_rows_changes_nothing(rows, random):
     shuffled = list(rows)
@@ -122,6 +128,7 @@ def test_empty_input_is_refused():
 # Probabilities
 
 
+@properties
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
 def test_probability_scores_agree_with_scikit_learn(rows):
     chance, label = columns(rows)
@@ -198,6 +205,7 @@ def test_impossible_counts_are_refused(successes, trials):
         metrics.clopper_pearson(successes, trials)
 
 
+@properties
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
 def test_design_effect_is_1_for_independent_pairs(successes):
     assert metrics.design_effect(successes, range(len(successes))) == 1
@@ -271,6 +279,7 @@ RANKED = st.integers(1, 6).flatmap(
 )
 
 
+@properties
 @given(RANKED, st.integers(1, 6))
 def test_ranking_metrics_agree_with_their_definitions(rows, k):
     relevance = np.array([row for row, _ in rows])
@@ -333,6 +342,7 @@ def test_ranking_metrics_refuse(relevance, relevant, k, message):
 # Groupings
 
 
+@properties
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abc")), min_size=1, max_size=25))
 def test_pair_counts_agree_with_counting_every_pair(rows):
     predicted, gold = [p for p, _ in rows], [g for _, g in rows]
@@ -356,7 +366,7 @@ def test_pair_counts_of_many_items_take_no_square():
     assert one.true_positives == 1_000_000 * 999_999 // 2
 
 
-@settings(max_examples=20)
+@properties
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=20))
 def test_renaming_groups_changes_no_count(groups):
     names = [f"group {7 - g}" for g in groups]

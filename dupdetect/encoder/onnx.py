@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from dupdetect.errors import ArtifactError
 
 __all__ = ["OnnxEncoder"]
 
-_ENGINE = "onnxruntime-cpu"
 _MODEL = "model.onnx"
 _TOKENIZER = "tokenizer.json"
 _MAX_LENGTH = "max_length"  # the key in the ONNX file's metadata
@@ -45,8 +44,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class OnnxEncoder:
     """Turns texts into unit vectors with an ONNX model; made with `OnnxEncoder.load(folder)`."""
 
-    def __init__(self, session: Any, tokenizer: Any, *, fingerprint: str, max_length: int = 256, threads: int) -> None:
-        """Take over a one-thread onnxruntime `session` and a `tokenizers.Tokenizer`.
+    engine: ClassVar[str] = "onnx"
+
+    def __init__(
+        self, session: Any, tokenizer: Any, *, files: dict[str, bytes], max_length: int = 256, threads: int
+    ) -> None:
+        """Take over a one-thread onnxruntime `session` and a `tokenizers.Tokenizer`, made from `files` (name: content).
 
         Texts are read up to `max_length` tokens, the two special ones included; `threads` batches run at a time.
         """
@@ -55,9 +58,13 @@ class OnnxEncoder:
         self._session = session
         self._tokenizer = tokenizer
         self._threads = threads
-        self.fingerprint = fingerprint
+        self._files = files
         self.max_length = max_length
         self.dimension: int = session.get_outputs()[0].shape[-1]
+        digest = hashlib.sha256()
+        for part in (files[_MODEL], files[_TOKENIZER], str(max_length).encode(), self.engine.encode()):
+            digest.update(hashlib.sha256(part).digest())
+        self.fingerprint = f"sha256:{digest.hexdigest()[:16]}"
 
     @classmethod
     def load(cls, folder: Path, *, threads: int | None = None) -> OnnxEncoder:
@@ -86,17 +93,14 @@ class OnnxEncoder:
             tokenizer = Tokenizer.from_str(tokenizer_json.decode())
         except Exception as error:  # tokenizers raises bare Exception
             raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
+        files = {_MODEL: model, _TOKENIZER: tokenizer_json}
+        return cls(session, tokenizer, files=files, max_length=max_length, threads=threads or _usable_cores())
 
-        digest = hashlib.sha256()
-        for part in (model, tokenizer_json, str(max_length).encode(), _ENGINE.encode()):
-            digest.update(hashlib.sha256(part).digest())
-        return cls(
-            session,
-            tokenizer,
-            fingerprint=f"sha256:{digest.hexdigest()[:16]}",
-            max_length=max_length,
-            threads=threads or _usable_cores(),
-        )
+    def save(self, folder: Path) -> None:
+        """Write `model.onnx` and `tokenizer.json`, as they were loaded, into `folder`; `load` reads them back."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self._files.items():
+            (folder / name).write_bytes(content)
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return (n, dimension) float32 with rows of length 1, row i for `texts[i]`.
