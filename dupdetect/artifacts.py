@@ -25,7 +25,16 @@ from numpy.typing import NDArray
 from dupdetect._version import __version__
 from dupdetect.errors import ArtifactError
 
-__all__ = ["FORMAT", "MANIFEST", "Manifest", "read_arrays", "read_manifest", "write_arrays", "write_manifest", "written_files"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "Manifest",
+    "read_arrays",
+    "read_manifest",
+    "write_arrays",
+    "write_manifest",
+    "written_files",
+]
 
 MANIFEST = "dupdetect.json"
 FORMAT = 1
@@ -43,7 +52,7 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest of a detector folder.
 
-    Raises ArtifactError when the folder or a file is missing, a checksum differs, or the format is newer than this code.
+    Raises ArtifactError when the folder or a file is missing, a checksum differs, or the format is newer than this.
     """
     path = folder / MANIFEST
     try:
@@ -58,7 +67,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         if content["format"] > FORMAT:
             raise ArtifactError(
-                f"{folder} has format {content['format']}, this is dupdetect {__version__}, which reads up to {FORMAT}. "
+                f"{folder} has format {content['format']}; dupdetect {__version__} reads up to {FORMAT}. "
                 "Update it: pip install --upgrade dupdetect"
             )
         files = dict(content["files"])

@@ -12,8 +12,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from dupdetect.calibration import Criterion
     from dupdetect.detector import Detector
     from dupdetect.pairs import QuestionPairs
+    from dupdetect.results import Explanation
+    from dupdetect.tables import Table
 
 __all__ = ["cli", "main", "show"]
 
@@ -81,14 +84,14 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-_model_option = click.option(
-    "--model", metavar="M", help="A detector folder, instead of the shipped one."
-)
+_model_option = click.option("--model", metavar="M", help="A detector folder, instead of the shipped one.")
 _point_options = _options(
     click.option("--min-precision", type=float, metavar="P", help="Certified precision of at least P (0 to 1)."),
     click.option("--min-recall", type=float, metavar="R", help="Recall of at least R (0 to 1)."),
     click.option("--threshold", type=float, metavar="T", help="This cosine similarity, as it is."),
-    click.option("--prevalence", type=float, metavar="Q", help="Expected share of duplicates among the pairs decided on."),
+    click.option(
+        "--prevalence", type=float, metavar="Q", help="Expected share of duplicates among the pairs decided on."
+    ),
 )
 _table_options = _options(
     click.option("--encoding", metavar="NAME", help="Character encoding, when the detected one is wrong."),
@@ -116,10 +119,14 @@ _excel_option = click.option(
 # Verbs ----------------------------------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(short_help="Find the duplicates in an export.")
 @click.argument("export")
-@click.option("--text", "text", multiple=True, metavar="COL", help="Column to compare; repeat it for several (subject, body).")
-@click.option("--id", "id_column", metavar="COL", help="Column that names a row. Without one, rows are numbered from 1.")
+@click.option(
+    "--text", "text", multiple=True, metavar="COL", help="Column to compare; repeat it for several (subject, body)."
+)
+@click.option(
+    "--id", "id_column", metavar="COL", help="Column that names a row. Without one, rows are numbered from 1."
+)
 @click.option("-o", "--output", metavar="DIR", help="Output folder.  [default: EXPORT.dupdetect]")
 @click.option(
     "--keep",
@@ -147,15 +154,15 @@ def dedupe(
     model: str | None,
     encoding: str | None,
     delimiter: str | None,
-    on_bad_rows: str,
+    on_bad_rows: Literal["error", "keep"],
     excel_safe: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Find the duplicates in EXPORT (CSV, .csv.gz, Parquet, JSON Lines, or - for standard input).
 
-    Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity, probability),
-    kept.csv (the rows that stay), pairs.csv (every pair found), report.html and run.json.
+    Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity,
+    probability), kept.csv (the rows that stay), pairs.csv (every pair found), report.html and run.json.
 
     \b
     dupdetect dedupe export.csv
@@ -167,13 +174,14 @@ def dedupe(
     from dupdetect.keep import parse_keep
     from dupdetect.questions import Questions
 
+    point = _point(min_precision, min_recall, threshold, prevalence)
     parse_keep(keep)
     target = Path(output) if output else _beside(export)
     _check_free(target, overwrite)
     questions = Questions.read(
         export, text=text or None, id=id_column, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows
     )
-    detector = _detector(model).at(**_point(min_precision, min_recall, threshold, prevalence))
+    detector = _detector(model).at(**point)
     result = detector.deduplicate(questions, keep=keep, progress=show)
     result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     for note in result.notes:
@@ -182,7 +190,7 @@ def dedupe(
     click.echo(_json({**record, "output": str(target)}) if as_json else _summary(record, target))
 
 
-@cli.command()
+@cli.command(short_help="Find the known questions that new ones ask.")
 @click.argument("queries")
 @click.option("--against", required=True, metavar="KNOWN.csv", help="The known questions.")
 @click.option("--text", "text", multiple=True, metavar="COL", help="Text column of QUERIES; repeat it for several.")
@@ -210,7 +218,7 @@ def match(
     model: str | None,
     encoding: str | None,
     delimiter: str | None,
-    on_bad_rows: str,
+    on_bad_rows: Literal["error", "keep"],
     excel_safe: bool,
     overwrite: bool,
 ) -> None:
@@ -224,11 +232,12 @@ def match(
     """
     from dupdetect.questions import Questions
 
+    point = _point(min_precision, min_recall, threshold, prevalence)
     _check_free(output, overwrite)
-    how = {"encoding": encoding, "delimiter": delimiter, "on_bad_rows": on_bad_rows}
-    asked = Questions.read(queries, text=text or None, **how)
-    known = Questions.read(against, text=against_text or text or None, id=against_id, **how)
-    detector = _detector(model).at(**_point(min_precision, min_recall, threshold, prevalence))
+    table = partial(_read_table, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
+    asked = Questions.from_table(table(queries), text=text or None)
+    known = Questions.from_table(table(against), text=against_text or text or None, id=against_id)
+    detector = _detector(model).at(**point)
     matches = detector.match(asked, known, top_k=top_k, progress=show)
     _write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
     for name, questions in ((queries, asked), (against, known)):
@@ -238,7 +247,7 @@ def match(
     click.echo(f"{hits:,} of {len(matches):,} queries match one of {len(known):,} known questions.", err=True)
 
 
-@cli.command()
+@cli.command(short_help="Say how alike two texts are, or pairs in a file.")
 @click.argument("what", nargs=-1, required=True, metavar="TEXT TEXT | PAIRS.csv")
 @click.option("--left", metavar="COL", help="Column of the first question in PAIRS.csv.")
 @click.option("--right", metavar="COL", help="Column of the second question in PAIRS.csv.")
@@ -261,7 +270,7 @@ def score(
     model: str | None,
     encoding: str | None,
     delimiter: str | None,
-    on_bad_rows: str,
+    on_bad_rows: Literal["error", "keep"],
     excel_safe: bool,
     overwrite: bool,
     as_json: bool,
@@ -288,7 +297,7 @@ def score(
     _write_table(output, columns, rows, excel_safe=excel_safe, overwrite=overwrite)
 
 
-@cli.command()
+@cli.command(short_help="Split labelled pairs so that no question leaks.")
 @click.argument("pairs")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Output folder.")
 @click.option("--seed", default=0, show_default=True, help="Another seed puts groups into other splits.")
@@ -324,7 +333,7 @@ def split(
     click.echo(_json(splits.report.to_dict()) if as_json else str(splits.report))
 
 
-@cli.command()
+@cli.command(short_help="Fit the threshold of a model on labelled pairs.")
 @click.argument("model")
 @click.argument("pairs")
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the calibrated detector goes.")
@@ -367,7 +376,7 @@ def calibrate(
     click.echo(_json(_described(detector)) if as_json else _info_text(detector))
 
 
-@cli.command()
+@cli.command(short_help="Measure a detector on labelled pairs.")
 @click.argument("model")
 @click.argument("pairs")
 @_pair_options
@@ -395,13 +404,14 @@ def evaluate(
     """
     from dupdetect.evaluation import evaluate as run
 
+    point = _point(min_precision, min_recall, threshold, prevalence)
     labelled = _labelled(pairs, left, right, label)
-    detector = _detector(model).at(**_point(min_precision, min_recall, threshold, prevalence))
+    detector = _detector(model).at(**point)
     evaluation = run(detector, labelled, progress=show)
     click.echo(_json(evaluation.to_dict()) if as_json else str(evaluation))
 
 
-@cli.command()
+@cli.command(short_help="Say what a detector is made of.")
 @click.argument("model", required=False)
 @_json_option
 def info(model: str | None, as_json: bool) -> None:
@@ -460,14 +470,14 @@ def _labelled(path: str, left: str | None, right: str | None, label: str | None)
     return pairs
 
 
-def _read_table(path: str, encoding: str | None, delimiter: str | None, on_bad_rows: str) -> Any:
+def _read_table(path: str, encoding: str | None, delimiter: str | None, on_bad_rows: Literal["error", "keep"]) -> Table:
     from dupdetect.tables import read_table
 
     return read_table(path, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
 
 
 def _scored(
-    table: Any, left: str | None, right: str | None, detector: Detector
+    table: Table, left: str | None, right: str | None, detector: Detector
 ) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
     """Return the columns and rows of a table of pairs with similarity, probability and duplicate added."""
     from dupdetect.pairs import pair_columns
@@ -563,7 +573,7 @@ def _info_text(detector: Detector) -> str:
     return "\n".join([*lines, *detector.calibration.describe()])
 
 
-def _plain(explanation: Any) -> dict[str, Any]:
+def _plain(explanation: Explanation) -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(explanation)
@@ -571,4 +581,3 @@ def _plain(explanation: Any) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-

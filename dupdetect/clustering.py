@@ -1,9 +1,9 @@
 """From pairs to clusters in which every removed row points at a kept row that it was measured against.
 
-A *cluster* is a connected component: rows that a chain of pairs holds together. A chain a - b - c with a and c below the
-threshold is one cluster with more than one survivor, because removing both b and c in favour of a would remove c for a
-row that it does not match. Survivors are chosen in the order of a keep policy: a row is kept unless a row kept before it
-is its pair. So (1) every removed row has a kept neighbour, and (2) no two kept rows are a pair.
+A *cluster* is a connected component: rows that a chain of pairs holds together. A chain a - b - c with a and c below
+the threshold is one cluster with more than one survivor, because removing both b and c in favour of a would remove c
+for a row that it does not match. Survivors are chosen in the order of a keep policy: a row is kept unless a row kept
+before it is its pair. So (1) every removed row has a kept neighbour, and (2) no two kept rows are a pair.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Resolution:
     @property
     def kept(self) -> NDArray[np.bool_]:
         """(n,) bool: the nodes that stay."""
-        return self.survivor == np.arange(len(self.survivor))
+        kept: NDArray[np.bool_] = self.survivor == np.arange(len(self.survivor))
+        return kept
 
 
 def resolve(n: int, pairs: SimilarPairs, priority: NDArray[np.int64]) -> Resolution:
@@ -72,7 +73,7 @@ def connection_strength(n: int, pairs: SimilarPairs, weight: Sequence[int] | NDA
     start, neighbour, similarity = _adjacency(n, pairs)
     heavy = similarity.astype(np.float64) * np.asarray(weight, dtype=np.float64)[neighbour]
     source = np.repeat(np.arange(n), np.diff(start))
-    return np.bincount(source, weights=heavy, minlength=n)
+    return np.bincount(source, weights=heavy, minlength=n).astype(np.float64)
 
 
 def _adjacency(n: int, pairs: SimilarPairs) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:

@@ -18,7 +18,7 @@ from dupdetect.calibration import Calibration, Criterion, MaxF1
 from dupdetect.clustering import Resolution, connection_strength, resolve
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.load import load_encoder, save_encoder
-from dupdetect.errors import ArtifactError, EmptyInputError, InputError, NotCalibratedError
+from dupdetect.errors import ArtifactError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
 from dupdetect.keep import parse_keep, row_ranks
 from dupdetect.pairs import QuestionPairs
@@ -135,9 +135,7 @@ class Detector:
         )
         return cls(encoder, calibration, name)
 
-    def save_pretrained(
-        self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None
-    ) -> Path:
+    def save_pretrained(self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None) -> Path:
         """Write the detector to a folder that `from_pretrained` reads; return the folder.
 
         Raises OutputExistsError when it exists and `overwrite` is not set.
@@ -233,12 +231,12 @@ class Detector:
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
 
-        data: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one column or
-        several, joined) and optionally `id`.
+        data: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one column
+        or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
 
-        Exact: every pair at or above the threshold is found. The threshold was chosen on labelled pairs; among *all* pairs
-        of a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
+        Exact: every pair at or above the threshold is found. The threshold was chosen on labelled pairs; among *all*
+        pairs of a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
         """
         policy = parse_keep(keep)
         asked = questions(data, text=text, id=id)
@@ -321,8 +319,8 @@ class Detector:
         """Return the calibration; NotCalibratedError where there is none."""
         if self.calibration is None:
             raise NotCalibratedError(
-                "This model has no calibration, so it has no threshold to decide with. Fit one on labelled pairs that the "
-                "encoder was not trained on: dupdetect calibrate MODEL PAIRS.csv -o FOLDER"
+                "This model has no calibration, so it has no threshold to decide with. Fit one on labelled pairs that "
+                "the encoder was not trained on: dupdetect calibrate MODEL PAIRS.csv -o FOLDER"
             )
         return self.calibration
 
@@ -416,7 +414,7 @@ def _cluster_ids(texts: Texts, resolution: Resolution) -> NDArray[np.int64]:
     labels, sizes = np.unique(label[~blank], return_counts=True)
     number = np.zeros(len(texts.forms) + 1, dtype=np.int64)
     number[labels[np.lexsort((labels, -sizes))]] = np.arange(1, len(labels) + 1)
-    ids = number[label]
+    ids: NDArray[np.int64] = number[label]
     ids[blank] = len(labels) + 1 + np.arange(int(blank.sum()))
     return ids
 
@@ -424,7 +422,8 @@ def _cluster_ids(texts: Texts, resolution: Resolution) -> NDArray[np.int64]:
 def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:
     """Return (n,): equal for pairs that share questions, directly or through others."""
     nodes = pairs.nodes()
-    return connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
+    groups: NDArray[np.int64] = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
+    return groups
 
 
 def _truncation_note(rows: int) -> tuple[str, ...]:
@@ -453,5 +452,3 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[name] = round(time.perf_counter() - start, 3)
-
-

@@ -135,11 +135,12 @@ class Evaluation:
             f"  {'F1 if tuned on these pairs':<28}{pair.best_f1:8.4f}  (not a result: it has seen the labels)",
             "",
             f"Retrieval: {retrieval.queries:,} questions with a known duplicate, in a pool of {retrieval.pool:,}.",
-            f"  Recall@1 {retrieval.recall_at_1:.4f}   @5 {retrieval.recall_at_5:.4f}   @10 {retrieval.recall_at_10:.4f}"
-            f"   MRR {retrieval.mrr:.4f}   MAP {retrieval.map:.4f}   nDCG@10 {retrieval.ndcg_at_10:.4f}",
+            f"  Recall@1 {retrieval.recall_at_1:.4f}   @5 {retrieval.recall_at_5:.4f}   "
+            f"@10 {retrieval.recall_at_10:.4f}   MRR {retrieval.mrr:.4f}   MAP {retrieval.map:.4f}   "
+            f"nDCG@10 {retrieval.ndcg_at_10:.4f}",
             "",
-            f"Mining: all {mining.pool * (mining.pool - 1) // 2:,} pairs of the pool, {mining.true_pairs:,} of them known "
-            "duplicates (unknown ones count as errors).",
+            f"Mining: all {mining.pool * (mining.pool - 1) // 2:,} pairs of the pool, {mining.true_pairs:,} of them "
+            "known duplicates (unknown ones count as errors).",
             f"  precision {mining.precision:.4f}   recall {mining.recall:.4f}   F1 {mining.f1:.4f}"
             f"   average precision {mining.average_precision:.4f}",
             "",
@@ -257,7 +258,9 @@ def _mining(
     found = pairs.similarity.astype(np.float64) >= threshold
     counts = metrics.PairCounts(int((found & same).sum()), int((found & ~same).sum()), 0)
     counts = metrics.PairCounts(counts.true_positives, counts.false_positives, true_pairs - counts.true_positives)
-    reached = metrics.average_precision(metrics.curve(pairs.similarity, same)) if same.any() and not same.all() else math.nan
+    reached = (
+        metrics.average_precision(metrics.curve(pairs.similarity, same)) if same.any() and not same.all() else math.nan
+    )
     if same.all() and len(same):
         reached = 1.0
     return MiningMetrics(
@@ -274,7 +277,7 @@ def _mining(
 
 
 def _at_prevalence(similarity: NDArray[np.float32], labels: NDArray[np.bool_], threshold: float) -> dict[str, float]:
-    """Return precision = r q / (r q + f (1 - q)) at prevalence q, with recall r and false positive rate f measured here."""
+    """Return r q / (r q + f (1 - q)), the precision at prevalence q, for the recall r and false positive rate f here."""
     counts = metrics.counts_at(similarity, labels, threshold)
     rate = counts.false_positives / max(1, int((~labels).sum()))
     found = {q: counts.recall * q + rate * (1 - q) for q in PREVALENCES}

@@ -123,7 +123,9 @@ class Deduplication:
         ids, starts = np.unique(self.cluster_id[order], return_index=True)
         kept = self.kept
         found = []
-        for cluster, rows in zip(ids.tolist(), np.split(order, starts[1:]), strict=False):  # no rows split into one part
+        for cluster, rows in zip(
+            ids.tolist(), np.split(order, starts[1:]), strict=False
+        ):  # no rows split into one part
             if len(rows) > 1:
                 found.append(Cluster(cluster, tuple(rows.tolist()), tuple(rows[kept[rows]].tolist())))
         return tuple(found)
@@ -225,9 +227,9 @@ class Deduplication:
         }
 
     def _result_columns(self) -> tuple[str, ...]:
-        """Return the names of the added columns, with a prefix when the input (an earlier result, say) has one of them."""
+        """Return the names of the added columns, prefixed when the input (an earlier result, say) has one of them."""
         taken = set(self.questions.table.columns)
-        names = RESULT_COLUMNS
+        names: tuple[str, ...] = RESULT_COLUMNS
         while taken.intersection(names):
             names = tuple(f"dupdetect_{name}" for name in names)
         return names
@@ -286,7 +288,9 @@ class Deduplication:
                             "similarity": float(self.similarity[row]),
                             "probability": float(self.probability[row]),
                         }
-                        for row in sorted(cluster.rows, key=lambda row: (self.duplicate_of[row] >= 0, row))[:REPORT_ROWS]
+                        for row in sorted(cluster.rows, key=lambda row: (self.duplicate_of[row] >= 0, row))[
+                            :REPORT_ROWS
+                        ]
                     ],
                 }
                 for cluster in shown
@@ -330,7 +334,7 @@ class Matches(Sequence["tuple[Match, ...] | None"]):
     def __getitem__(self, index: int) -> tuple[Match, ...] | None: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[tuple[Match, ...] | None]: ...
-    def __getitem__(self, index: int | slice) -> tuple[Match, ...] | None | Sequence[tuple[Match, ...] | None]:
+    def __getitem__(self, index: int | slice) -> tuple[Match, ...] | Sequence[tuple[Match, ...] | None] | None:
         return self.found[index]
 
     @property
@@ -390,7 +394,7 @@ def _words(words: Iterable[str]) -> str:
 
 
 def _exact(similarity: np.float32) -> str:
-    """Write a float32 so that reading it gives the same number: rounding could put it on the other side of the threshold."""
+    """Write a float32 so that reading it gives the same number: rounding could move it across the threshold."""
     return str(similarity)
 
 

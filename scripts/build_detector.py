@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import polars as pl
 from dupdetect import Detector, MaxF1, QuestionPairs, evaluate, split_pairs
 from dupdetect.cli import show
 from dupdetect.encoder.onnx import OnnxEncoder
-from dupdetect.evaluation import Evaluation
+from dupdetect.evaluation import Evaluation, Interval
 from dupdetect.splits import Splits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,8 @@ def main() -> None:
     )
     evaluation = evaluate(detector, splits.test, seed=SEED, progress=show)
     print(evaluation)
-    detector.save_pretrained(PRETRAINED, overwrite=True, model_card=model_card(detector, evaluation))
+    shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten
+    detector.save_pretrained(PRETRAINED, model_card=model_card(detector, evaluation))
     RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -81,6 +83,10 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def cells(measured: Interval) -> str:
+    return f"{measured.value:.4f} | {measured.low:.4f} to {measured.high:.4f}"
+
+
 def model_card(detector: Detector, evaluation: Evaluation) -> str:
     found = detector.require_calibration().summary()
     pair, mining = evaluation.pair, evaluation.mining
@@ -96,9 +102,9 @@ calibration. It says which short English texts ask the same thing.
 
 ## Parts
 
-- `model.onnx`, `tokenizer.json`: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), mean pooling, unit length, weights
-  in 8 bits, {detector.encoder.dimension} dimensions, texts of up to 256 tokens. Made by `scripts/export_encoder.py`,
-  which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
+- `model.onnx`, `tokenizer.json`: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), mean pooling, unit length,
+  weights in 8 bits, {detector.encoder.dimension} dimensions, texts of up to 256 tokens. Made by
+  `scripts/export_encoder.py`, which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
 - `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
 
 ## Calibration
@@ -111,10 +117,10 @@ calibration. It says which short English texts ask the same thing.
 
 | on {pair.pairs:,} labelled pairs | value | 95 % interval, resampling question groups |
 |---|---|---|
-| average precision | {pair.average_precision.value:.4f} | {pair.average_precision.low:.4f} to {pair.average_precision.high:.4f} |
-| F1 at the threshold | {pair.f1.value:.4f} | {pair.f1.low:.4f} to {pair.f1.high:.4f} |
-| precision at the threshold | {pair.precision.value:.4f} | {pair.precision.low:.4f} to {pair.precision.high:.4f} |
-| recall at the threshold | {pair.recall.value:.4f} | {pair.recall.low:.4f} to {pair.recall.high:.4f} |
+| average precision | {cells(pair.average_precision)} |
+| F1 at the threshold | {cells(pair.f1)} |
+| precision at the threshold | {cells(pair.precision)} |
+| recall at the threshold | {cells(pair.recall)} |
 
 Mining all pairs of the {mining.pool:,} test questions, as `dedupe` does: precision {mining.precision:.4f}, recall
 {mining.recall:.4f} (unlabelled true duplicates count as errors). Duplicates are rare among all pairs, so the threshold
@@ -124,10 +130,10 @@ that suits labelled pairs is far too generous there: ask for `--min-precision`, 
 
 - **Contamination.** The base model was itself trained on Quora duplicates among a billion pairs, so these numbers are
   optimistic. Judge it on your own pairs: `dupdetect evaluate default PAIRS.csv`.
-- Quora's labels are noisy and incomplete. Quora Question Pairs is under Quora's terms of service, for non-commercial use;
-  no text of it is in this folder.
+- Quora's labels are noisy and incomplete. Quora Question Pairs is under Quora's terms of service, for non-commercial
+  use; no text of it is in this folder.
 - English. Other languages share some subwords, and that is all.
-- One cosine does not see that *enable* and *disable*, or *error 403* and *error 404*, are opposites or different things.
+- One cosine does not see that *enable* and *disable* are opposites, or *error 403* and *error 404* different things.
 """
 
 

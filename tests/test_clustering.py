@@ -34,7 +34,13 @@ def bridge():
     return {**clique(4), **clique(4, 4), (3, 4): 0.81}
 
 
-SHAPES = {"chain": (9, chain(9)), "star": (7, star(7)), "clique": (6, clique(6)), "bridge": (8, bridge()), "none": (5, {})}
+SHAPES = {
+    "chain": (9, chain(9)),
+    "star": (7, star(7)),
+    "clique": (6, clique(6)),
+    "bridge": (8, bridge()),
+    "none": (5, {}),
+}
 
 
 def check(n, edges, priority):
@@ -52,7 +58,9 @@ def check(n, edges, priority):
             key = (min(node, survivor), max(node, survivor))
             assert key in edges, "a survivor must be measured, not a neighbour's neighbour"
             assert found.similarity[node] == np.float32(edges[key])
-            alternatives = [np.float32(s) for e, s in edges.items() if node in e and kept[e[0] if e[1] == node else e[1]]]
+            alternatives = [
+                np.float32(s) for e, s in edges.items() if node in e and kept[e[0] if e[1] == node else e[1]]
+            ]
             assert found.similarity[node] == max(alternatives)
     assert not any(kept[i] and kept[j] for i, j in edges), "two kept nodes are a pair"
     oracle = nx.Graph()
@@ -112,7 +120,8 @@ def test_raising_the_threshold_only_splits_clusters(seed, low, more):
     rng = np.random.default_rng(seed)
     edges = {(i, j): float(rng.uniform(0.5, 1)) for i in range(10) for j in range(i + 1, 10) if rng.random() < 0.3}
     at = [
-        resolve(10, graph(10, {e: s for e, s in edges.items() if s >= t}), np.arange(10)).cluster for t in (low, low + more)
+        resolve(10, graph(10, {e: s for e, s in edges.items() if s >= t}), np.arange(10)).cluster
+        for t in (low, low + more)
     ]
     for i in range(10):
         for j in range(10):

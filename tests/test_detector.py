@@ -188,7 +188,9 @@ def test_shuffling_the_rows_changes_nothing(detector, texts, keep, seed):
 
     assert outcome(plain, lambda row: texts[row]) == outcome(shuffled, lambda row: texts[order[row]])
     by_text = {(texts[row], plain.cluster_id[row]) for row in range(len(texts)) if texts[row].strip()}
-    assert by_text == {(texts[order[row]], shuffled.cluster_id[row]) for row in range(len(texts)) if texts[order[row]].strip()}
+    assert by_text == {
+        (texts[order[row]], shuffled.cluster_id[row]) for row in range(len(texts)) if texts[order[row]].strip()
+    }
 
 
 @anything

@@ -80,9 +80,7 @@ def test_row_order_and_block_size_change_no_bit(seed, first, second):
     order = np.random.default_rng(seed).permutation(len(rows))
     plain = as_dict(similar_pairs(rows, 0.6, block_rows=first))
     shuffled = similar_pairs(rows[order], 0.6, block_rows=second)
-    back = {
-        (min(order[i], order[j]), max(order[i], order[j])): s for (i, j), s in as_dict(shuffled).items()
-    }
+    back = {(min(order[i], order[j]), max(order[i], order[j])): s for (i, j), s in as_dict(shuffled).items()}
     assert back == plain
 
 

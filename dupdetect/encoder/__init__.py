@@ -24,7 +24,11 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the weights and the way they are run; equal fingerprints mean equal vectors."""
+        """Identifies the weights and the way they are run.
+
+        Equal fingerprints mean equal vectors on one processor and one version of the libraries; another processor
+        may round differently.
+        """
 
     @property
     def dimension(self) -> int:

@@ -84,7 +84,7 @@ class TransformerEncoder:
         Texts of equal token length share a batch, so nothing is padded and no text is seen by another.
         """
         result = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        lengths = np.minimum(self._token_counts(texts), self._model.max_seq_length)
+        lengths = np.minimum(self._token_counts(texts), self._longest)
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
             for start in range(0, len(rows), self.batch_rows):
@@ -101,7 +101,11 @@ class TransformerEncoder:
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,) bool: which texts are longer than the model reads."""
-        return self._token_counts(texts) > self._model.max_seq_length
+        return self._token_counts(texts) > self._longest
+
+    @property
+    def _longest(self) -> int:
+        return int(self._model.max_seq_length or self._model.tokenizer.model_max_length)
 
     def _token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         if not texts:

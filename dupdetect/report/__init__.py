@@ -1,4 +1,4 @@
-"""The page that shows a result: one self-contained HTML file, every text escaped, no script, nothing from the network."""
+"""The page that shows a result: one self-contained HTML file, every text escaped, no script, no network."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ class Neighbours:
 def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (n,) float32: the cosine similarity of each row of `left` with the same row of `right`, both (n, d).
 
-    Products of float32 values are exact in float64, and each row is summed by itself in a fixed order, so the result for
-    a pair is symmetric and depends on its two rows only.
+    Products of float32 values are exact in float64, and each row is summed by itself in a fixed order, so the result
+    for a pair is symmetric and depends on its two rows only.
     """
     result = np.empty(len(left), dtype=np.float32)
     for start in range(0, len(left), _RESCORE_ROWS):
@@ -84,7 +84,7 @@ def similar_pairs(
         raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
     if block_rows < 1:
         raise InputError(f"block_rows must be at least 1, not {block_rows}.")
-    cut = np.float32(threshold - _float32_error(embeddings, embeddings))
+    cut = np.float32(threshold - _float32_error(embeddings.shape[1]))
     found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
     for start, other, products in _triangle(embeddings, block_rows):
         i, j = _at_least(products, cut)
@@ -124,7 +124,7 @@ def nearest(
     rows = np.empty((len(queries), k), dtype=np.int64)
     similarity = np.empty((len(queries), k), dtype=np.float32)
     # Two float32 products may each be off by the bound, so a true neighbour lies within twice that of the k-th.
-    slack = np.float32(2 * _float32_error(queries, corpus))
+    slack = np.float32(2 * _float32_error(corpus.shape[1]))
     for start in range(0, len(queries) if k else 0, block_rows):
         block = queries[start : start + block_rows]
         products = block @ corpus.T
@@ -153,16 +153,16 @@ def _unit_rows(matrix: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     return matrix
 
 
-def _float32_error(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Bound the rounding error of a float32 dot product of rows of `left` and `right`, however it is summed.
+def _float32_error(dimension: int) -> float:
+    """Bound the rounding error of a float32 dot product of two unit rows, however it is summed.
 
     |fl(x.y) - x.y| <= gamma_d |x|.|y| with gamma_d = d u / (1 - d u), u = 2^-24 (Higham, Accuracy and Stability of
-    Numerical Algorithms, 2nd ed., eq. 3.5), and |x|.|y| <= ||x|| ||y|| (Cauchy-Schwarz) <= (1 + tolerance)^2. One more u
-    covers the rounding of the result of `cosine` to float32, and another that of the cut itself.
+    Numerical Algorithms, 2nd ed., eq. 3.5), and |x|.|y| <= ||x|| ||y|| (Cauchy-Schwarz) <= (1 + tolerance)^2. One more
+    u covers the rounding of the result of `cosine` to float32, and another that of the cut itself.
     """
     unit_roundoff = 2.0**-24
-    d = left.shape[1] + 2
-    return d * unit_roundoff / (1 - d * unit_roundoff) * (1 + _UNIT_TOLERANCE) ** 2
+    d = dimension + 2
+    return d * unit_roundoff / (1 - d * unit_roundoff) * (1.0 + _UNIT_TOLERANCE) ** 2
 
 
 def _triangle(embeddings: NDArray[np.float32], block_rows: int) -> Iterator[Blocks]:

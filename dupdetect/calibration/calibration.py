@@ -1,0 +1,249 @@
+"""How to decide with one encoder's similarities: threshold, probability, and the evidence for both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dupdetect.calibration.criteria import (
+    Criterion,
+    FixedThreshold,
+    MaxF1,
+    MinPrecision,
+    MinRecall,
+    check_inside,
+    criterion_from_dict,
+    criterion_to_dict,
+)
+from dupdetect.calibration.evidence import CalibrationSample
+from dupdetect.calibration.link import log_odds, logistic_fit
+from dupdetect.calibration.measures import measured, percent
+from dupdetect.calibration.threshold import choose_threshold
+from dupdetect.errors import ArtifactError, CalibrationError, EncoderMismatchError, InputError
+from dupdetect.metrics.inputs import BoolArray, FloatArray
+
+MINIMUM_OF_EACH_KIND = 20
+"""Labelled duplicates, and other pairs, below which nothing is fitted: 20 know a recall of 0.8 to about +-0.2 only."""
+
+_BEST_F1 = MaxF1()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How to decide with one encoder's similarities, and the evidence for it. Immutable: `at` returns a new one.
+
+    `threshold`: accept similarity >= threshold.  `criterion`: how it was chosen.
+    `prevalence`: the share of duplicates, in (0, 1), among the pairs to decide on; at fit, that of the evidence.
+    `encoder`: the fingerprint of the encoder.  `data`: a few words on where the labelled pairs come from.
+    `slope` (>= 0) and `intercept`: probability = 1 / (1 + exp(-(slope * similarity + intercept))), at `prevalence`.
+    """
+
+    threshold: float
+    criterion: Criterion
+    prevalence: float
+    encoder: str
+    slope: float
+    intercept: float
+    sample: CalibrationSample = field(repr=False)
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        check_inside(self.prevalence, "prevalence")
+        if not (math.isfinite(self.threshold) and math.isfinite(self.intercept) and 0 <= self.slope < math.inf):
+            raise InputError("A calibration needs a finite threshold and intercept, and a finite slope of at least 0.")
+
+    @classmethod
+    def fit(
+        cls,
+        similarity: ArrayLike,
+        labels: ArrayLike,
+        *,
+        encoder: str,
+        criterion: Criterion = _BEST_F1,
+        groups: ArrayLike | None = None,
+        data: str = "",
+    ) -> Calibration:
+        """Return the calibration for labelled pairs that the encoder was not trained on.
+
+        `similarity` (n,) cosine; `labels` (n,) True for a duplicate; `groups` (n,) the same for pairs that share
+        questions directly or through others (none: all independent).
+
+        Raises `CalibrationError` for fewer than 20 duplicates or fewer than 20 other pairs,
+        `UnreachableCriterionError` when no threshold meets the criterion, `InputError` for arrays that do not fit.
+        """
+        sample = CalibrationSample.of(similarity, labels, groups)
+        duplicates, others = sample.duplicates, len(sample) - sample.duplicates
+        if min(duplicates, others) < MINIMUM_OF_EACH_KIND:
+            raise CalibrationError(
+                f"Too few labelled pairs to calibrate: {duplicates} duplicates and {others} others, and at least "
+                f"{MINIMUM_OF_EACH_KIND} of each are needed. Label more pairs of the rarer kind."
+            )
+        slope, intercept = logistic_fit(sample)
+        threshold = choose_threshold(criterion, sample, sample.prevalence)
+        return cls(threshold, criterion, sample.prevalence, encoder, slope, intercept, sample, data)
+
+    def probability(self, similarity: ArrayLike) -> FloatArray:
+        """Return the chance that each pair is a duplicate, in (0, 1), never falling as similarity rises; any shape."""
+        score = np.asarray(similarity, dtype=np.float64)
+        logit = np.clip(self.slope * score + self.intercept, -700, 36)  # beyond, rounding would give 0 or 1
+        chance: FloatArray = 1 / (1 + np.exp(-logit))
+        return chance
+
+    def accepts(self, similarity: ArrayLike) -> BoolArray:
+        """Return the decisions, similarity >= threshold; any shape."""
+        decision: BoolArray = np.asarray(similarity, dtype=np.float64) >= self.threshold
+        return decision
+
+    def at(
+        self,
+        *,
+        min_precision: float | None = None,
+        min_recall: float | None = None,
+        prevalence: float | None = None,
+        threshold: float | None = None,
+        confidence: float = 0.95,
+    ) -> Calibration:
+        """Return a calibration with another operating point, chosen on the same evidence.
+
+        Give at most one of `min_precision` (with `confidence`), `min_recall` and `threshold`; none keeps the criterion.
+
+        `prevalence`, in (0, 1), is the share of duplicates where decisions are made. It moves the probabilities by
+        log-odds(new) - log-odds(old) (Saerens, Latinne and Decaestecker 2002), and precision becomes
+        TPR q / (TPR q + FPR (1 - q)), so the threshold is chosen again. It assumes that duplicates look the same in
+        both places, and so do other pairs. `MinPrecision` then certifies with a lower bound for TPR and an upper
+        one for FPR, each at half of the allowed error: careful, and at a low prevalence demanding.
+
+        Raises `InputError` for two requests at once or values out of range, `UnreachableCriterionError`.
+        """
+        requests = {"min_precision": min_precision, "min_recall": min_recall, "threshold": threshold}
+        asked = [name for name, value in requests.items() if value is not None]
+        if len(asked) > 1:
+            raise InputError(f"Give one of min_precision, min_recall and threshold, not {' and '.join(asked)}.")
+        criterion = self.criterion
+        if min_precision is not None:
+            criterion = MinPrecision(min_precision, confidence)
+        elif min_recall is not None:
+            criterion = MinRecall(min_recall)
+        elif threshold is not None:
+            criterion = FixedThreshold(float(threshold))
+        share = self.prevalence if prevalence is None else prevalence
+        check_inside(share, "prevalence")
+        return replace(
+            self,
+            threshold=choose_threshold(criterion, self.sample, share),
+            criterion=criterion,
+            prevalence=share,
+            intercept=self.intercept + (log_odds(share) - log_odds(self.prevalence)),
+        )
+
+    def check_encoder(self, fingerprint: str) -> None:
+        """Raise `EncoderMismatchError` unless the calibration was fitted with this encoder."""
+        if fingerprint != self.encoder:
+            raise EncoderMismatchError(self.encoder, fingerprint)
+
+    def summary(self, *, confidence: float = 0.95) -> dict[str, Any]:
+        """Return what is known about the operating point, as JSON values.
+
+        precision, recall and f1 are {"value", "low", "high"} at the threshold and the prevalence, `value` None where no
+        pair is accepted. **They are measured on the pairs that the threshold was chosen on**, so fresh pairs can
+        turn out a little worse. Intervals are two-sided and exact at the effective sample size (see `MinPrecision`);
+        at another prevalence than the evidence's, those of precision and F1 combine intervals for TPR and FPR at half
+        of the allowed error each, and are wider than need be.
+        """
+        check_inside(confidence, "confidence")
+        precision, recall, f1 = measured(self.sample, self.threshold, self.prevalence, confidence)
+        return {
+            "threshold": self.threshold,
+            "criterion": str(self.criterion),
+            "prevalence": self.prevalence,
+            "encoder": self.encoder,
+            "data": self.data,
+            "pairs": len(self.sample),
+            "duplicates": self.sample.duplicates,
+            "groups": self.sample.groups,
+            "measured_on": "the labelled pairs that the threshold was chosen on",
+            "confidence": confidence,
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        }
+
+    def describe(self) -> list[str]:
+        """Return the summary as lines of text, names in a column of 13 characters."""
+        found = self.summary()
+        at = "" if self.prevalence == self.sample.prevalence else f", where {percent(self.prevalence)} are duplicates"
+        lines = [
+            f"calibration  {self.data or 'labelled pairs'}: {found['pairs']:,} pairs in {found['groups']:,} groups, "
+            f"{found['duplicates']:,} duplicates ({percent(self.sample.prevalence)})",
+            f"threshold    cosine {self.threshold:.4f}: {found['criterion']}{at}",
+        ]
+        for name in ("precision", "recall", "f1"):
+            value = "none" if found[name]["value"] is None else f"{found[name]['value']:.3f}"
+            lines.append(f"{name:<13}{value} ({found[name]['low']:.3f} to {found[name]['high']:.3f})")
+        return [*lines, " " * 13 + "measured on the pairs that the threshold was chosen on; 95 % intervals"]
+
+    def promise(self) -> str:
+        """Say in a sentence or two what the operating point does and does not promise for the rows of a file."""
+        basis = f"{len(self.sample):,} labelled pairs ({percent(self.sample.prevalence)} of them duplicates)"
+        match self.criterion:
+            case FixedThreshold():
+                return (
+                    "This threshold was set by hand: nothing is promised for it. "
+                    "Look at what was found before deleting."
+                )
+            case MinPrecision():
+                claim = f"This threshold is certified on {basis}: {self.criterion}."
+            case MinRecall():
+                claim = f"Chosen on {basis}: {self.criterion}; it promises no precision."
+            case MaxF1():
+                claim = f"This threshold has the best F1 on {basis}; it promises no precision."
+        return (
+            f"{claim} Among all pairs of a file duplicates are far rarer than there, so a larger share of what is "
+            "found here can be wrong: look at it before deleting."
+        )
+
+    def evidence(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the sample by name: similarity float32, label bool, group int32, each (n,)."""
+        return self.sample.to_arrays()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the arrays, as JSON values; `evidence` gives the arrays."""
+        return {
+            "threshold": self.threshold,
+            "criterion": criterion_to_dict(self.criterion),
+            "prevalence": self.prevalence,
+            "encoder": self.encoder,
+            "link": "logistic",
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "data": self.data,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], evidence: Mapping[str, NDArray[Any]]) -> Calibration:
+        """Return the calibration that `to_dict` and `evidence` wrote; it decides identically.
+
+        Raises `ArtifactError` when something is missing, damaged, or of a kind that this version does not know.
+        """
+        try:
+            if values["link"] != "logistic":
+                raise ArtifactError(f"The link {values['link']!r} is not known here. Update dupdetect.")
+            return cls(
+                threshold=float(values["threshold"]),
+                criterion=criterion_from_dict(values["criterion"]),
+                prevalence=float(values["prevalence"]),
+                encoder=str(values["encoder"]),
+                slope=float(values["slope"]),
+                intercept=float(values["intercept"]),
+                sample=CalibrationSample.from_arrays(evidence),
+                data=str(values["data"]),
+            )
+        except KeyError as error:
+            raise ArtifactError(f"The calibration lacks {error}. Calibrate again.") from None
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"The calibration is damaged: {error} Calibrate again.") from None

@@ -1,0 +1,38 @@
+"""The threshold that a criterion asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dupdetect.calibration.certification import certified_cut
+from dupdetect.calibration.criteria import Criterion, FixedThreshold, MaxF1, MinRecall
+from dupdetect.calibration.evidence import CalibrationSample
+from dupdetect.calibration.measures import f1_at
+from dupdetect.metrics import Curve, curve
+
+
+def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence: float) -> float:
+    """Return the threshold that the criterion asks for when a share `prevalence` of the pairs are duplicates."""
+    if isinstance(criterion, FixedThreshold):
+        return criterion.threshold
+    cuts = curve(sample.similarity, sample.label)
+    if isinstance(criterion, MaxF1):
+        value = f1_at(cuts.recall, cuts.false_positive_rate, prevalence) if prevalence != sample.prevalence else cuts.f1
+        # The first is the highest threshold; the tolerance is for values that are equal but for rounding.
+        return _below_cut(cuts, int(np.argmax(value >= value.max() - 1e-12)))
+    if isinstance(criterion, MinRecall):
+        return _below_cut(cuts, int(np.argmax(cuts.recall >= criterion.recall)))
+    return _below_cut(cuts, certified_cut(criterion, sample, cuts, prevalence))
+
+
+def _below_cut(cuts: Curve, index: int) -> float:
+    """Return the threshold midway between this distinct similarity and the next lower one.
+
+    It is a float32 number: comparing float32 similarities with it gives the same in single and double precision.
+    """
+    accepted = float(cuts.threshold[index])
+    if index + 1 == len(cuts.threshold):
+        return accepted
+    rejected = float(cuts.threshold[index + 1])
+    middle = float(np.float32((accepted + rejected) / 2))
+    return middle if middle > rejected else accepted

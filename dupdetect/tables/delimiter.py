@@ -1,0 +1,70 @@
+"""The character between the cells of a CSV text, found or named."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from dupdetect.errors import InputError
+
+_DELIMITERS = ",;\t|"
+_DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+
+# A quote opens a cell at the start of a line or after any of the delimiters; what it holds says nothing about them.
+_QUOTED_CELL = re.compile(r'(?:\A|(?<=[,;\t|\r\n]))"(?:[^"]++|"")*+(?:"|\Z)')
+_SAMPLE_CHARACTERS = 1 << 18
+_SAMPLE_LINES = 500
+
+
+def one_character(delimiter: str | None) -> str | None:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise InputError(f"The delimiter is {delimiter!r}; it must be one character, or the word tab.")
+    return delimiter
+
+
+def without_announcement(text: str) -> tuple[str, str | None]:
+    announcement = re.match(r"sep=([,;\t|])(?:\r\n|\n|\r)", text)
+    return (text[announcement.end() :], announcement[1]) if announcement else (text, None)
+
+
+def delimiter_of(text: str, announced: str | None, suffix: str) -> tuple[str | None, list[str]]:
+    delimiter = announced or _detect_delimiter(text, prefer="\t" if suffix == ".tsv" else "")
+    if delimiter is None:
+        return None, ["One column: the first line, taken as its name, holds no delimiter."]
+    return delimiter, [] if delimiter == "," else [f"The delimiter is {_DELIMITER_NAMES[delimiter]}."]
+
+
+def _detect_delimiter(text: str, prefer: str) -> str | None:
+    """Return the delimiter that explains the header and most of the first rows, or None if there is one column."""
+    lines = re.split(r"\r\n|\n|\r", _QUOTED_CELL.sub("x", text[:_SAMPLE_CHARACTERS]))
+    if len(text) > _SAMPLE_CHARACTERS and len(lines) > 1:
+        del lines[-1]  # it may have been cut off
+    header, *body = [line for line in lines if line.strip()][:_SAMPLE_LINES] or [""]
+    if prefer and prefer in header:
+        return prefer
+    candidates = [delimiter for delimiter in _DELIMITERS if delimiter in header]
+    if not candidates:
+        return _delimiter_of_rows_alone(body)
+
+    def explained(delimiter: str) -> tuple[float, int]:
+        cuts = header.count(delimiter)
+        alike = sum(line.count(delimiter) == cuts for line in body)
+        return cuts * (alike / len(body) if body else 1.0), cuts
+
+    return max(candidates, key=explained)
+
+
+def _delimiter_of_rows_alone(body: Sequence[str]) -> str | None:
+    """Tell a header that lacks names from a list of free text whose commas come and go."""
+    for delimiter in _DELIMITERS:
+        cuts = {line.count(delimiter) for line in body}
+        if len(body) >= 3 and len(cuts) == 1 and cuts != {0}:
+            return delimiter
+    return None
+
+
+def absent_delimiter(text: str) -> str:
+    """Return a character that cannot split anything, so that only quotes and line ends count."""
+    return next(character for character in map(chr, itertools.count(0x1F)) if character not in text + '" ')

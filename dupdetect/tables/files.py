@@ -1,0 +1,52 @@
+"""The bytes of a file, unpacked, and a plain word on those that are no table."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from pathlib import Path, PurePath
+
+from dupdetect.errors import InputError
+
+
+def load(path: str | Path) -> tuple[str, str, bytes]:
+    """Return the name for messages, the last suffix in lower case, and the bytes."""
+    if str(path) == "-":
+        return "standard input", "", sys.stdin.buffer.read()
+    try:
+        return str(path), PurePath(path).suffix.lower(), Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}. Check the name, and the folder it is looked for in.") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder. Name one file in it.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be read: {reason}. Check the name and its permissions.") from error
+
+
+def unpack(raw: bytes, name: str, *, gzipped: bool) -> bytes:
+    if not raw.startswith(b"\x1f\x8b"):
+        if gzipped and raw:
+            raise InputError(f"{name} is not gzip, although its name says so. Rename it, or compress it.")
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name} is damaged or cut off ({error}). Export or copy it again.") from error
+
+
+def refuse_options(name: str, format_name: str, **options: str | None) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"{name} is {format_name}, which has no {option}. Leave --{option} away.")
+
+
+def refuse_other_formats(content: bytes, name: str) -> None:
+    """Stop what would otherwise be read as one column of noise."""
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InputError(
+            f"{name} is an Excel workbook or a zip archive. Save the sheet as 'CSV UTF-8', or unpack the archive."
+        )
+    if content.startswith(b"PAR1"):
+        raise InputError(f"{name} is Parquet. Give it a name that ends in .parquet.")

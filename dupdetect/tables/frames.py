@@ -1,0 +1,67 @@
+"""Data frames, and plain lists and dicts, to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dupdetect.errors import InputError
+from dupdetect.tables.arrow import arrow_table
+from dupdetect.tables.cells import table_of_columns, text_of, text_of_column
+from dupdetect.tables.json_lines import cells_of_records
+from dupdetect.tables.table import Source, Table
+
+
+def table_from_frame(frame: object) -> Table:
+    """Return the table in a data frame, its values as text in the way of `read_table`.
+
+    Takes what pandas (a named index becomes a column), polars, pyarrow and `datasets` (one split) make, anything else
+    with `__arrow_c_stream__`, a mapping of names to equally long sequences, a sequence of mappings, and a `Table`.
+    NaN and its like are empty cells.
+
+    Raises `InputError` for anything else, and `EmptyInputError` when there are no columns.
+    """
+    if isinstance(frame, Table):
+        return frame
+    source = Source(_kind(frame), "frame")
+    if isinstance(frame, list | tuple) and all(isinstance(record, Mapping) for record in frame):
+        columns, rows, notes = cells_of_records(frame, source.name)
+        return Table(columns, rows, source, tuple(notes))
+    if hasattr(frame, "to_frame") and not hasattr(frame, "columns"):
+        frame = frame.to_frame()  # a Series of pandas or polars
+    if isinstance(frame, Mapping):
+        return table_of_columns([str(key) for key in frame], [*map(_cells_of_sequence, frame.values())], source)
+    if hasattr(frame, "iloc"):
+        return _pandas_table(frame, source)
+    if hasattr(frame, "to_polars"):
+        frame = frame.to_polars()  # for datasets.Dataset: its Arrow table ignores what select() and shuffle() did
+    if hasattr(frame, "__arrow_c_stream__"):
+        return arrow_table(frame, source)
+    raise InputError(
+        f"No table can be made of a {source.name}. Hand in a data frame (pandas, polars, pyarrow, one split of a "
+        "dataset), a dict of lists, or a list of dicts."
+    )
+
+
+def _kind(frame: object) -> str:
+    return f"{type(frame).__module__.partition('.')[0]} {type(frame).__name__}".removeprefix("builtins ")
+
+
+def _cells_of_sequence(values: Any) -> list[str]:
+    if hasattr(values, "column_names") or isinstance(values, Mapping):
+        raise InputError("A dict of tables was handed in, such as all splits of a dataset. Hand in one of them.")
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InputError(f"Each column must be a list of values, not {values!r}. Put it in a list.")
+    return text_of_column(values)
+
+
+def _pandas_table(frame: Any, source: Source) -> Table:
+    # By position and without Arrow: names may repeat or be no strings, and pyarrow may not be installed.
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index(allow_duplicates=True)
+    columns = []
+    for position in range(frame.shape[1]):
+        series = frame.iloc[:, position]
+        missing = series.isna().tolist()
+        columns.append(["" if gone else text_of(value) for value, gone in zip(series.tolist(), missing, strict=True)])
+    return table_of_columns([str(name) for name in frame.columns], columns, source)

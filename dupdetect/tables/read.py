@@ -1,0 +1,68 @@
+"""A file to a table, whatever its format."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePath
+from typing import Literal
+
+from dupdetect.errors import EmptyInputError, InputError
+from dupdetect.tables.arrow import read_parquet
+from dupdetect.tables.csv_text import parse_csv
+from dupdetect.tables.delimiter import one_character
+from dupdetect.tables.encoding import decode
+from dupdetect.tables.files import load, refuse_options, refuse_other_formats, unpack
+from dupdetect.tables.json_lines import cells_of_records, json_records
+from dupdetect.tables.table import Source, Table
+
+
+def read_table(
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    on_bad_rows: Literal["error", "keep"] = "error",
+) -> Table:
+    """Return the table in a file; `-` is standard input.
+
+    By suffix: `.parquet`; `.jsonl`, `.ndjson`, `.json` (JSON Lines, or one list of objects); everything else is CSV.
+    Standard input is JSON Lines when it begins with `{`, else CSV. Gzip is unpacked wherever it is found.
+
+    Encoding, unless named: a byte order mark; UTF-16 by its pattern of NUL bytes; UTF-8; else cp1252, with a note. A
+    file that is UTF-8 for the most part and damaged in places is refused, since cp1252 would garble all of it.
+
+    Delimiter, unless named: the one of `, ; tab |` that stands in the header and splits most of the first rows alike,
+    quoted text left aside. A header with none of them makes one column, its commas part of the text. `delimiter` is one
+    character, or "tab". A first line such as `sep=;`, which Excel writes, is obeyed.
+
+    Cells are what Python's csv module makes of them. A blank line is no row, except in a file of one column, where it
+    is an empty cell: many programs write nothing else for one. Rows with too few or too many cells raise
+    `BadRowsError`; with `on_bad_rows="keep"` short rows are filled with empty cells, and for long ones the header gets
+    columns without a name. A quote that never closes is always an error, since it swallows the rest of the file.
+
+    In JSON Lines and Parquet null is an empty cell, text stays, dates and times take their ISO 8601 form, and every
+    other value is its JSON text (`true`, `3`, `["a", "b"]`).
+
+    Raises `InputError` for what cannot be read, `EncodingError`, `EmptyInputError` when there is not even a header, and
+    `BadRowsError`.
+    """
+    if on_bad_rows not in {"error", "keep"}:
+        raise InputError(f"on_bad_rows is {on_bad_rows!r}; it can be 'error' or 'keep'.")
+    name, suffix, raw = load(path)
+    content = unpack(raw, name, gzipped=suffix == ".gz")
+    if suffix == ".gz":
+        suffix = PurePath(PurePath(path).stem.lower()).suffix
+    sha256 = hashlib.sha256(raw).hexdigest()
+    if suffix == ".parquet":
+        refuse_options(name, "Parquet", encoding=encoding, delimiter=delimiter)
+        return read_parquet(content, name, sha256)
+    if not content:
+        raise EmptyInputError(f"{name} is empty. Hand in a file with a header line and rows.")
+    refuse_other_formats(content, name)
+    text, encoding, notes = decode(content, name, encoding)
+    if suffix in {".jsonl", ".ndjson", ".json"} or (str(path) == "-" and text.lstrip()[:1] == "{"):
+        refuse_options(name, "JSON", encoding=None, delimiter=delimiter)
+        columns, rows, more = cells_of_records(json_records(text, name), name)
+        return Table(columns, rows, Source(name, "jsonl", sha256, encoding), tuple(notes + more))
+    columns, rows, delimiter, more = parse_csv(text, name, suffix, one_character(delimiter), on_bad_rows)
+    return Table(columns, rows, Source(name, "csv", sha256, encoding, delimiter), tuple(notes + more))

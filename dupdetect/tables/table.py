@@ -1,0 +1,78 @@
+"""A header, rows of text cells, and where they came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dupdetect.errors import ColumnNotFoundError, InputError
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a table came from, and how it was read."""
+
+    name: str
+    """The path as it was given, "standard input", or the kind of the object."""
+    format: str
+    """"csv", "jsonl", "parquet", "frame" or "list"."""
+    sha256: str | None = None
+    """Of the bytes as stored (before decompression), in hexadecimal; None for what was never a file."""
+    encoding: str | None = None
+    """The character encoding of a text file, such as "utf-8"."""
+    delimiter: str | None = None
+    """The character between CSV cells; None where no delimiter is needed: one column, or no CSV."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header and rows of text cells, exactly as they came.
+
+    The header may hold empty and repeated names. Every row has as many cells as the header.
+    """
+
+    columns: Row
+    rows: tuple[Row, ...] = field(repr=False)
+    source: Source
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of rows, without the header."""
+        return len(self.rows)
+
+    @property
+    def selectors(self) -> Row:
+        """One name per column that `column` accepts: its own, or `name#2` for the second of several named `name`."""
+        total, seen = Counter(self.columns), Counter[str]()
+        names = []
+        for name in self.columns:
+            seen[name] += 1
+            names.append(name if total[name] == 1 else f"{name}#{seen[name]}")
+        return tuple(names)
+
+    def position(self, name: str) -> int:
+        """Return the position, from 0, of the column `name`; `name#2` is the second of several columns named `name`.
+
+        A column that is called exactly so wins over that reading. Raises `ColumnNotFoundError`, and `InputError` when
+        several columns are called so.
+        """
+        count = self.columns.count(name)
+        if count == 1:
+            return self.columns.index(name)
+        if count > 1:
+            raise InputError(
+                f"{count} columns of {self.source.name} are named {name!r}. "
+                f"Say which one: {name + '#1'!r} is the first, {name + '#2'!r} the second."
+            )
+        base, _, number = name.rpartition("#")
+        same = [position for position, column in enumerate(self.columns) if column == base]
+        if number in {str(nth + 1) for nth in range(len(same))}:
+            return same[int(number) - 1]
+        raise ColumnNotFoundError(name, self.selectors)
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column, one per row; `name` and errors as for `position`."""
+        position = self.position(name)
+        return [row[position] for row in self.rows]

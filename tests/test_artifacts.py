@@ -1,0 +1,133 @@
+"""Detector folders: what is saved is what is loaded, and nothing else is accepted."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from dupdetect import Detector
+from dupdetect.artifacts import FORMAT, MANIFEST, read_arrays, write_arrays
+from dupdetect.errors import ArtifactError, DupdetectError, EncoderMismatchError, InputError, OutputExistsError
+
+PAIRS = [("how do i pay", "how can i pay"), ("where is rome", "reset my password"), ("a", "a"), ("", "x")]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("detector") / "saved"
+    return Detector.from_pretrained().save_pretrained(folder)
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def manifest(folder, **changes):
+    content = json.loads((folder / MANIFEST).read_text())
+    for key, value in changes.items():
+        content[key] = value
+    (folder / MANIFEST).write_text(json.dumps(content))
+
+
+def test_save_and_load_decide_identically(saved):
+    before, after = Detector.from_pretrained(), Detector.from_pretrained(saved)
+    assert (before.predict_proba(PAIRS) == after.predict_proba(PAIRS)).all()
+    assert before.require_calibration() == after.require_calibration()
+    assert before.encoder.fingerprint == after.encoder.fingerprint
+    assert after.at(min_recall=0.9).require_calibration() == before.at(min_recall=0.9).require_calibration()
+
+
+def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
+    again = Detector.from_pretrained(saved).save_pretrained(tmp_path / "again")
+    names = sorted(path.name for path in saved.iterdir())
+    assert names == sorted(path.name for path in again.iterdir())
+    assert all((saved / name).read_bytes() == (again / name).read_bytes() for name in names if name != "README.md")
+
+
+def test_overwriting_is_asked_for(folder):
+    detector = Detector.from_pretrained(folder)
+    with pytest.raises(OutputExistsError):
+        detector.save_pretrained(folder)
+    detector.save_pretrained(folder, overwrite=True)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError):
+        detector.save_pretrained(folder, overwrite=True)
+    assert (folder / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "evidence.npz", "README.md"])
+def test_a_missing_or_changed_file_is_noticed(folder, name):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ArtifactError, match="damaged"):
+        Detector.from_pretrained(folder)
+    (folder / name).unlink()
+    with pytest.raises(ArtifactError, match=f"lacks {name}"):
+        Detector.from_pretrained(folder)
+
+
+def test_a_newer_format_says_to_update(folder):
+    manifest(folder, format=FORMAT + 1)
+    with pytest.raises(ArtifactError, match="pip install --upgrade"):
+        Detector.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../b", "C:\\x", "..\\x"])
+def test_no_file_outside_the_folder_is_read(folder, name):
+    manifest(folder, files={name: "0" * 64})
+    with pytest.raises(ArtifactError, match="outside the folder"):
+        Detector.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "null",
+        "{}",
+        '{"format": "x"}',
+        '{"format": 1, "files": 3}',
+        '{"format": 1, "files": {"a": 1}, "name": 1}',
+    ],
+)
+def test_a_garbled_manifest_is_one_clear_error(folder, content):
+    (folder / MANIFEST).write_text(content)
+    with pytest.raises(DupdetectError):
+        Detector.from_pretrained(folder)
+
+
+def test_the_calibration_of_another_encoder_is_refused(folder):
+    calibration = json.loads((folder / MANIFEST).read_text())["calibration"]
+    manifest(folder, calibration={**calibration, "encoder": "sha256:another"})
+    with pytest.raises(EncoderMismatchError):
+        Detector.from_pretrained(folder)
+
+
+def test_an_unknown_engine_is_refused(folder):
+    manifest(folder, encoder={"engine": "pickle"})
+    with pytest.raises(ArtifactError, match="'pickle'"):
+        Detector.from_pretrained(folder)
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.array([object()], dtype=object))
+    with pytest.raises(ArtifactError):
+        read_arrays(tmp_path / "x.npz")
+
+
+def test_arrays_round_trip_and_are_byte_stable(tmp_path):
+    arrays = {"b": np.arange(3, dtype=np.float32), "a": np.array([True, False])}
+    write_arrays(tmp_path / "x.npz", arrays)
+    write_arrays(tmp_path / "y.npz", dict(reversed(arrays.items())))
+    assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
+    read = read_arrays(tmp_path / "x.npz")
+    assert all((read[name] == value).all() and read[name].dtype == value.dtype for name, value in arrays.items())
+
+
+def test_a_device_that_the_engine_has_not(folder):
+    with pytest.raises(InputError, match="cuda"):
+        Detector.from_pretrained(folder, device="cuda")

@@ -1,0 +1,149 @@
+"""Parquet and data frames in, text cells out."""
+
+import datetime
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+from table_files import read
+
+from dupdetect.errors import EmptyInputError, InputError
+from dupdetect.tables import Source, Table, read_table, table_from_frame
+
+
+class TestParquet:
+    def test_values_as_text(self, tmp_path):
+        frame = pl.DataFrame(
+            {
+                "text": ["a", None],
+                "number": [1, None],
+                "share": [0.5, float("nan")],
+                "ok": [True, None],
+                "at": [datetime.datetime(2024, 5, 6, 7, 8), None],
+                "zoned": [datetime.datetime(2024, 5, 6, 7, 8, tzinfo=datetime.UTC), None],
+                "day": [datetime.date(2024, 5, 6), None],
+                "tags": [["x", None], None],
+                "nested": [{"k": datetime.date(2024, 5, 6)}, None],
+                "raw": [b"caf\xc3\xa9", b"\xff\x00"],
+                "kind": pl.Series(["k", None], dtype=pl.Categorical),
+            }
+        )
+        frame.write_parquet(tmp_path / "export.parquet")
+        table = read_table(tmp_path / "export.parquet")
+        assert table.columns == tuple(frame.columns)
+        assert table.rows[0] == (
+            "a",
+            "1",
+            "0.5",
+            "true",
+            "2024-05-06T07:08:00.000000",
+            "2024-05-06T07:08:00.000000+00:00",
+            "2024-05-06",
+            '["x", null]',
+            '{"k": "2024-05-06"}',
+            "café",
+            "k",
+        )
+        assert table.rows[1] == ("",) * 9 + ("ff00", "")
+        assert table.source.format == "parquet"
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(40) + b"PAR1", b"a,b\n1,2\n"])
+    def test_broken(self, content):
+        with pytest.raises(InputError, match="no readable Parquet file"):
+            read(content, "export.parquet")
+
+    def test_cut_off_anywhere(self):
+        file = io.BytesIO()
+        pl.DataFrame({"text": ["a", "b"] * 100}).write_parquet(file)
+        for size in range(0, len(file.getvalue()), 37):
+            with pytest.raises(InputError):
+                read(file.getvalue()[:size], "export.parquet")
+
+    def test_by_another_name(self):
+        with pytest.raises(InputError, match=r"ends in \.parquet"):
+            read(b"PAR1" + bytes(100))
+
+    def test_an_encoding_makes_no_sense(self):
+        with pytest.raises(InputError, match="--encoding"):
+            read(b"", "export.parquet", encoding="utf-8")
+
+
+DATA = {"id": [1, 2], "text": ["a", None]}
+
+
+class TestFrames:
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            DATA,
+            pl.DataFrame(DATA),
+            [{"id": 1, "text": "a"}, {"id": 2, "text": None}],
+            SimpleNamespace(to_polars=lambda: pl.DataFrame(DATA)),
+            SimpleNamespace(__arrow_c_stream__=pl.DataFrame(DATA).__arrow_c_stream__),
+            Table(("id", "text"), (("1", "a"), ("2", "")), Source("x", "csv")),
+        ],
+        ids=lambda frame: type(frame).__name__,
+    )
+    def test_of_every_kind(self, frame):
+        table = table_from_frame(frame)
+        assert table.columns == ("id", "text")
+        assert table.rows == (("1", "a"), ("2", ""))
+
+    def test_pyarrow(self):
+        pyarrow = pytest.importorskip("pyarrow")
+        frame = pyarrow.table(DATA)
+        assert table_from_frame(frame).rows == table_from_frame(frame.to_reader()).rows == (("1", "a"), ("2", ""))
+
+    def test_pandas(self):
+        pandas = pytest.importorskip("pandas")
+        assert table_from_frame(pandas.DataFrame(DATA)).rows == (("1", "a"), ("2", ""))
+
+    def test_pandas_with_repeated_and_numeric_names_and_every_missing_value(self):
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame(
+            [["a", float("nan"), pandas.NaT], [None, pandas.NA, pandas.Timestamp("2024-05-06")]], columns=["x", "x", 7]
+        )
+        table = table_from_frame(frame)
+        assert table.columns == ("x", "x", "7")
+        assert table.rows == (("a", "", ""), ("", "", "2024-05-06T00:00:00"))
+
+    def test_a_named_pandas_index_becomes_a_column(self):
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame({"id": ["x"], "t": ["a"]}).set_index("id")
+        assert table_from_frame(frame).columns == ("id", "t")
+
+    def test_series(self):
+        assert table_from_frame(pl.Series("t", ["a", None])).column("t") == ["a", ""]
+        pandas = pytest.importorskip("pandas")
+        assert table_from_frame(pandas.Series(["a", None], name="t")).column("t") == ["a", ""]
+
+    def test_numpy_values(self):
+        frame = {"a": np.array([1.5, np.nan], dtype=np.float32), "b": np.array([True, False]), "c": [np.arange(2), "x"]}
+        assert table_from_frame(frame).rows == (("1.5", "true", "[0, 1]"), ("", "false", "x"))
+
+    def test_one_split_of_a_dataset(self):
+        datasets = pytest.importorskip("datasets")
+        rows = datasets.Dataset.from_dict({"text": ["a", "b", "c"]}).select([2, 0])
+        assert table_from_frame(rows).column("text") == ["c", "a"]
+
+    @pytest.mark.parametrize("frame", [{"a": ["x"], "b": []}, {"a": "text"}, {"a": 5}, 5, object(), ["a", {"b": 1}]])
+    def test_impossible(self, frame):
+        with pytest.raises(InputError):
+            table_from_frame(frame)
+
+    def test_all_splits_of_a_dataset_are_not_one_table(self):
+        split = SimpleNamespace(column_names=["text"])
+        with pytest.raises(InputError, match="one of them"):
+            table_from_frame({"train": split, "test": split})
+
+    @pytest.mark.parametrize("frame", [{}, [], pl.DataFrame()])
+    def test_empty(self, frame):
+        with pytest.raises(EmptyInputError):
+            table_from_frame(frame)
+
+    def test_same_text_forms_in_files_and_frames(self):
+        values = {"n": 3, "f": 0.1, "b": False, "l": ["ä", 1], "d": {"k": None}, "s": " x "}
+        assert table_from_frame([values]).rows == read(json.dumps(values), "export.jsonl").rows

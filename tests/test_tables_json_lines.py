@@ -1,0 +1,61 @@
+"""Records in, text cells out."""
+
+import gzip
+
+import pytest
+from table_files import read
+
+from dupdetect.errors import EmptyInputError, InputError
+
+
+class TestJsonLines:
+    def test_keys_in_the_order_first_seen(self):
+        content = (
+            '{"id": 1, "text": "a"}\n\n{"text": "b\\u2028c", "tags": ["x", 2], "ok": true}\r\n{"id": null, "n": 1.5}\n'
+        )
+        table = read(content, "export.jsonl")
+        assert table.columns == ("id", "text", "tags", "ok", "n")
+        assert table.rows == (
+            ("1", "a", "", "", ""),
+            ("", "b\u2028c", '["x", 2]', "true", ""),
+            ("", "", "", "", "1.5"),
+        )
+        assert table.notes == ("3 rows lack some of the keys; these cells are empty.",)
+
+    @pytest.mark.parametrize("name", ["export.ndjson", "export.json", "export.jsonl.gz"])
+    def test_other_names(self, name):
+        content = b'{"text": "\xc3\xa4"}\n'
+        assert read(gzip.compress(content) if name.endswith(".gz") else content, name).rows == (("ä",),)
+
+    def test_a_list_of_objects(self):
+        assert read('[\n{"a": 1},\n{"a": {"b": "ü"}}]', "export.json").rows == (("1",), ('{"b": "ü"}',))
+
+    @pytest.mark.parametrize(
+        ("content", "line"),
+        [
+            ('{"a": 1}\n{"a": \n', "line 2"),
+            ('{"a": 1}\n\n[1]\n', "line 3"),
+            ('{"a": 1}\n"b"\n', "line 2"),
+            ('[\n{"a": 1},\n{"a" 2}]', "line 3"),
+            ("[" * 100_000, "line 1"),
+            ('{"a": ' + "9" * 5000 + "}", "line 1"),
+        ],
+        ids=["syntax", "list", "text", "in a list", "depth", "number"],
+    )
+    def test_broken(self, content, line):
+        with pytest.raises(InputError, match=line):
+            read(content, "export.json")
+
+    @pytest.mark.parametrize("content", ["", "{}\n", "[]"])
+    def test_empty(self, content):
+        with pytest.raises(EmptyInputError):
+            read(content, "export.json")
+
+    def test_half_a_surrogate_pair_is_replaced_and_said(self):
+        table = read('{"a": "x\\ud800y"}\n{"a": "\\ud83d\\ude00"}\n', "export.jsonl")
+        assert table.rows == (("x\ufffdy",), ("😀",))
+        assert "1 cell held half of a surrogate pair" in table.notes[0]
+
+    def test_a_delimiter_makes_no_sense(self):
+        with pytest.raises(InputError, match="--delimiter"):
+            read('{"a": 1}', "export.jsonl", delimiter=";")

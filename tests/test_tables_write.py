@@ -1,0 +1,94 @@
+"""CSV that reads back the same."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from table_files import read
+
+from dupdetect.tables import read_table, write_csv
+
+CELLS = st.text(
+    alphabet=st.one_of(st.sampled_from('",;\t|\r\n \0=\ufeffaé{'), st.characters(codec="utf-8")), max_size=8
+)
+
+
+@st.composite
+def headers_and_rows(draw):
+    width = draw(st.integers(1, 4))
+    row = st.lists(CELLS, min_size=width, max_size=width).map(tuple)
+    return draw(row), draw(st.lists(row, max_size=5))
+
+
+class TestWriting:
+    @given(table=headers_and_rows())
+    @example(table=(("",), [("",), ("",)]))
+    @example(table=((" ",), []))
+    @example(table=(("\ufeffid", "a"), [("\0", "\0")]))
+    @example(table=(("\0",), [("\0",), ("\n\0\n\0\n\0",)]))
+    @example(table=(("sep=;",), [("a;b",), ("c;d",)]))
+    @example(table=(("PK\x03\x04", "b"), [("\r", " x ")]))
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    def test_reads_back_the_same_whatever_the_cells(self, tmp_path, table):
+        columns, rows = table
+        path = tmp_path / "out.csv"
+        write_csv(path, columns, rows)
+        back = read_table(path)
+        assert (back.columns, back.rows) == (columns, tuple(rows))
+        assert back.source.encoding == "utf-8"
+
+    @given(table=headers_and_rows())
+    @settings(max_examples=100)
+    def test_any_csv_reader_agrees(self, table):
+        columns, rows = table
+        file = io.StringIO(newline="")
+        write_csv(file, columns, rows)
+        file.seek(0)
+        assert list(map(tuple, csv.reader(file, strict=True))) == [columns, *rows]
+
+    def test_is_plain_where_it_can_be(self, tmp_path):
+        write_csv(tmp_path / "out.csv", ["id", "text"], [["1", "Wie geht’s?"], ["2", 'a, "b"\r\nc']])
+        assert (tmp_path / "out.csv").read_bytes().decode() == 'id,text\n1,Wie geht’s?\n2,"a, ""b""\r\nc"\n'
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            "=1+1",
+            "+A1",
+            "-A1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "-5+cmd|' /C calc'!A0",
+            "-",
+            "＝1+1",
+            "+49 30 1234",
+            "--5",
+        ],
+    )
+    def test_excel_safe_defuses_formulas(self, cell):
+        file = io.StringIO(newline="")
+        write_csv(file, [cell, "b"], [["x", cell]], excel_safe=True)
+        table = read(file.getvalue())
+        assert table.columns == ("'" + cell, "b")
+        assert table.rows == (("x", "'" + cell),)
+
+    @pytest.mark.parametrize("cell", ["-5", "+3.2", "-1,234.5", "-1e-5", "text", "a=b", " =1", "", "'=1", "5%"])
+    def test_excel_safe_leaves_the_rest(self, cell):
+        file = io.StringIO(newline="")
+        write_csv(file, ["a", "b"], [["x", cell]], excel_safe=True)
+        assert read(file.getvalue()).rows == (("x", cell),)
+
+    def test_formulas_stay_unless_asked(self):
+        file = io.StringIO(newline="")
+        write_csv(file, ["a", "b"], [["=1+1", "@x"]])
+        assert read(file.getvalue()).rows == (("=1+1", "@x"),)
+
+    def test_rows_of_another_width_are_refused(self):
+        with pytest.raises(ValueError, match="2 cells where the header has 1"):
+            write_csv(io.StringIO(), ["a"], [["1", "2"]])
+        with pytest.raises(ValueError, match="at least one column"):
+            write_csv(io.StringIO(), [], [])
