@@ -7,7 +7,7 @@
 
 A map, from the bottom up (each module imports only what stands above it here):
 
-    errors          what can go wrong
+    errors          what can go wrong;  progress: who is told;  atomic: files that appear whole or not at all
     text            canonical(): the one definition of "the same question text"
     tables          tabular files and frames, every cell as it came
     questions       texts to compare, with ids and their untouched original rows

@@ -193,7 +193,10 @@ def _pair_metrics(
         def on(rows: NDArray[np.int64]) -> float:
             return statistic(similarity[rows], labels[rows], probability[rows])
 
-        low, high = metrics.bootstrap_interval(on, groups, seed=seed)
+        try:
+            low, high = metrics.bootstrap_interval(on, groups, seed=seed)
+        except InputError:  # too few groups, or a value that is not defined here: there is no interval to state
+            low, high = math.nan, math.nan
         return Interval(on(np.arange(len(labels))), low, high)
 
     cuts = metrics.curve(similarity, labels)
@@ -277,7 +280,7 @@ def _mining(
 
 
 def _at_prevalence(similarity: NDArray[np.float32], labels: NDArray[np.bool_], threshold: float) -> dict[str, float]:
-    """Return r q / (r q + f (1 - q)), the precision at prevalence q, for the recall r and false positive rate f here."""
+    """Return the precision at prevalence q: r q / (r q + f (1 - q)), with recall r and false positive rate f."""
     counts = metrics.counts_at(similarity, labels, threshold)
     rate = counts.false_positives / max(1, int((~labels).sum()))
     found = {q: counts.recall * q + rate * (1 - q) for q in PREVALENCES}

@@ -1,0 +1,90 @@
+"""The README runs, and its numbers are those of the results that it names."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dupdetect.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "scripts" / "results"
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_example_runs(capsys):
+    (code,) = blocks("python")
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own page
+    assert names["detector"].predict(names["pairs"]).tolist() == [True, False]
+    assert names["result"].kept.tolist().count(True) == 2
+    assert names["matches"].best[0].row == 0
+    assert "duplicates: similarity" in capsys.readouterr().out
+
+
+def test_the_console_example_runs_line_by_line(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("console")
+    lines = block.strip().splitlines()
+    assert len(lines) >= 4
+    for line in lines:
+        with pytest.raises(SystemExit) as stop:
+            main(shlex.split(line)[1:])
+        assert stop.value.code == 0, capsys.readouterr().err
+
+
+def test_the_two_commands_are_there_as_single_lines():
+    assert "pip install -c constraints.txt . && dupdetect dedupe data/support_questions.csv" in README.splitlines()
+    assert 'pip install -c constraints.txt -e ".[dev]" && pytest' in README.splitlines()
+
+
+def test_the_first_summary_is_what_the_command_prints(tmp_path, monkeypatch, capsys):
+    """Word for word; the counts within 3 %, because another processor rounds the 8-bit products differently."""
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["dedupe", "data/support_questions.csv"])
+    (shown,) = blocks("text")
+    number = re.compile(r"\d[\d,.]*\d|\d")
+    printed = capsys.readouterr().out.strip()
+    assert number.sub("N", printed) == number.sub("N", shown.strip())
+    for now, then in zip(number.findall(printed), number.findall(shown), strict=True):
+        assert float(now.replace(",", "")) == pytest.approx(float(then.replace(",", "")), rel=0.03, abs=2)
+
+
+def test_the_table_for_the_test_split_is_the_recorded_one():
+    pair = json.loads((RESULTS / "shipped_detector.json").read_text())["test"]["pair"]
+    names = {"average precision": "average_precision", "F1": "f1", "precision": "precision", "recall": "recall"}
+    for name, key in names.items():
+        value = pair[key]
+        assert f"| {name} | {value['value']:.3f} | {value['low']:.3f} to {value['high']:.3f} |" in README
+
+
+def test_the_table_for_the_sample_is_the_recorded_one():
+    results = json.loads((RESULTS / "sample.json").read_text())["results"]
+    for name, row in results.items():
+        if "refused" in row:
+            assert re.search(rf"\| `?{re.escape(name)}`? \| refused", README)
+            continue
+        pairs = row["pairs"]
+        cells = f"{row['threshold']:.4f} | {pairs['precision']:.3f} | {pairs['recall']:.3f} | {pairs['f1']:.3f}"
+        traps = f"{row['near_miss_pairs_merged']} of {row['near_miss_pairs']:,}"
+        assert f"{cells} | {row['removed_wrongly']} of {row['removed']} | {traps} |" in README
+
+
+def test_what_was_shipped_is_what_was_measured():
+    """The numbers in the results belong to the encoder in the package."""
+    manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())
+    shipped = json.loads((RESULTS / "shipped_detector.json").read_text())
+    assert shipped["calibration"]["encoder"] == manifest["encoder"]["fingerprint"]
+    assert shipped["calibration"]["threshold"] == manifest["calibration"]["threshold"]
+    assert json.loads((RESULTS / "sample.json").read_text())["encoder"] == manifest["encoder"]["fingerprint"]
+    assert json.loads((RESULTS / "export_encoder.json").read_text())["onnx_sha256"] == manifest["files"]["model.onnx"]
