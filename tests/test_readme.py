@@ -80,6 +80,12 @@ def test_the_table_for_the_sample_is_the_recorded_one():
         assert f"{cells} | {row['removed_wrongly']} of {row['removed']} | {traps} |" in README
 
 
+def test_the_scale_is_the_recorded_one():
+    run = json.loads((RESULTS / "scale.json").read_text())["runs"][-1]
+    assert f"100,000 short questions took {run['seconds']:.0f} s" in README
+    assert f"and {run['peak_memory_mb']} MB on 2 cores, {run['stages']['search']:.0f} s of it" in README
+
+
 def test_what_was_shipped_is_what_was_measured():
     """The numbers in the results belong to the encoder in the package."""
     manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())
