@@ -2,7 +2,8 @@
 
     python scripts/measure_scale.py
 
-Reads `qqp_questions.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes scripts/results/scale.json.
+Reads `qqp_questions.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
+scripts/results/scale.json.
 """
 
 from __future__ import annotations
