@@ -37,10 +37,14 @@ SHIPPED = "default"
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="dupdetect", standalone_mode=False)
+        with cli.make_context("dupdetect", given) as context:
+            cli.invoke(context)
         sys.stdout.flush()
         status = 0
+    except click.exceptions.Exit as done:  # --help, --version
+        status = done.exit_code
     except click.ClickException as error:
         error.show()
         status = 2
