@@ -20,7 +20,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     calibration     similarity to probability, and the threshold that meets a criterion
     clustering      pairs to clusters with survivors;  keep: which duplicate stays
     artifacts       the folder that a detector is saved in
-    results         Deduplication, Matches, Explanation;  report: the page that shows them
+    results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
     detector        Detector
     evaluation      evaluate()
     cli             the command line

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dupdetect.artifacts import Manifest, read_arrays, read_manifest, write_arrays, write_manifest, written_files
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration, Criterion, MaxF1
-from dupdetect.clustering import Resolution, connection_strength, resolve
+from dupdetect.clustering import connection_strength, resolve
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.load import load_encoder, save_encoder
 from dupdetect.errors import ArtifactError, InputError, NotCalibratedError
@@ -23,9 +23,10 @@ from dupdetect.graph import connected_components
 from dupdetect.keep import parse_keep, row_ranks
 from dupdetect.pairs import QuestionPairs
 from dupdetect.progress import Progress, silent
-from dupdetect.questions import Questions, questions
-from dupdetect.results import Deduplication, Explanation, Match, Matches, TextPairs
-from dupdetect.search import SimilarPairs, cosine, nearest, similar_pairs
+from dupdetect.questions import questions
+from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
+from dupdetect.row_results import by_row, first_rows
+from dupdetect.search import cosine, nearest, similar_pairs
 from dupdetect.text import canonical, unique_canonical
 
 __all__ = ["Detector"]
@@ -180,37 +181,37 @@ class Detector:
         1 for equal canonical texts, by definition; 0 where a text is blank. Symmetric, and the same for a pair whatever
         else is in the call.
         """
-        pairs = _checked_pairs(pairs)
-        texts = self._texts([text for pair in pairs for text in pair], progress)
-        left, right = texts.position[0::2], texts.position[1::2]
-        readable = (left >= 0) & (right >= 0)
-        result = np.zeros(len(pairs), dtype=np.float32)
-        result[readable] = cosine(texts.embeddings[left[readable]], texts.embeddings[right[readable]])
-        result[readable & (left == right)] = 1.0
-        return result
+        return self._compare(pairs, progress)[0]
+
+    def decide(self, pairs: Sequence[tuple[str, str]], *, progress: Progress = silent) -> Decisions:
+        """Return similarity, probability and decision of each pair, encoding each text once.
+
+        The probability rises with the similarity; it is 1 for equal canonical texts and 0 where a text is blank.
+        """
+        calibration = self.require_calibration()
+        similarity, same_text, readable = self._compare(pairs, progress)
+        probability = np.where(same_text, 1.0, np.where(readable, calibration.probability(similarity), 0.0))
+        return Decisions(similarity, probability, readable & calibration.accepts(similarity))
 
     def predict_proba(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """Return (n, 2) calibrated probabilities, [distinct, duplicate]; each row sums to 1."""
-        duplicate = self.require_calibration().probability(self.similarity(pairs))
+        """Return (n, 2) calibrated probabilities, [distinct, duplicate]; each row sums to 1. See `decide`."""
+        duplicate = self.decide(pairs).probability
         return np.column_stack([1.0 - duplicate, duplicate])
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
         """Return (n,) bool: is the similarity at or above the threshold? Never for a blank text."""
-        threshold = self.require_calibration().threshold
-        readable = np.array([all(canonical(text) for text in pair) for pair in _checked_pairs(pairs)], dtype=bool)
-        return readable & (self.similarity(pairs).astype(np.float64) >= threshold)
+        return self.decide(pairs).duplicate
 
     def explain(self, a: str, b: str) -> Explanation:
         """Return why these two texts are, or are not, taken for duplicates."""
-        pair = [(a, b)]
-        similarity = self.similarity(pair)
+        decisions = self.decide([(a, b)])
         left, right = canonical(a).split(), canonical(b).split()
         return Explanation(
             left=a,
             right=b,
-            duplicate=bool(self.predict(pair)[0]),
-            similarity=float(similarity[0]),
-            probability=float(self.require_calibration().probability(similarity)[0]),
+            duplicate=bool(decisions.duplicate[0]),
+            similarity=float(decisions.similarity[0]),
+            probability=float(decisions.probability[0]),
             threshold=self.require_calibration().threshold,
             same_text=bool(left) and left == right,
             shared=tuple(word for word in left if word in right),
@@ -255,12 +256,12 @@ class Detector:
             row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
             forms = [texts.forms[slot] if slot >= 0 else "" for slot in texts.position.tolist()]
             ranks, keep_notes = row_ranks(policy, asked, forms, row_strength)
-            first = _first_rows(texts.position, ranks, n)
+            first = first_rows(texts.position, ranks, n)
             resolution = resolve(n, pairs, ranks[first])
         long_rows = int(np.isin(texts.position, np.flatnonzero(truncated)).sum())
-        return _deduplication(
+        return by_row(
             asked,
-            texts,
+            texts.position,
             first,
             pairs,
             resolution,
@@ -324,6 +325,20 @@ class Detector:
             )
         return self.calibration
 
+    def _compare(
+        self, pairs: Sequence[tuple[str, str]], progress: Progress
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return (n,) similarity, same canonical text, and neither text blank, of each pair."""
+        pairs = _checked_pairs(pairs)
+        texts = self._texts([text for pair in pairs for text in pair], progress)
+        left, right = texts.position[0::2], texts.position[1::2]
+        readable = (left >= 0) & (right >= 0)
+        similarity = np.zeros(len(pairs), dtype=np.float32)
+        similarity[readable] = cosine(texts.embeddings[left[readable]], texts.embeddings[right[readable]])
+        same_text = readable & (left == right)
+        similarity[same_text] = 1.0
+        return similarity, same_text, readable
+
     def _texts(self, given: Sequence[str], progress: Progress) -> Texts:
         forms, slots = unique_canonical(given)
         position = np.array(slots, dtype=np.int64)
@@ -338,85 +353,6 @@ class Detector:
         if self.calibration is not None:
             lines += [f"- {key}: {value}" for key, value in self.calibration.summary().items()]
         return "\n".join(lines) + "\n"
-
-
-def _deduplication(
-    asked: Questions,
-    texts: Texts,
-    first: NDArray[np.int64],
-    pairs: SimilarPairs,
-    resolution: Resolution,
-    calibration: Calibration,
-    *,
-    notes: tuple[str, ...],
-    run: dict[str, Any],
-) -> Deduplication:
-    """Carry what was decided for the distinct texts over to the rows that hold them."""
-    slot = texts.position
-    blank = slot < 0
-    rows = np.arange(len(slot))
-    survivor = np.where(blank, rows, np.append(first[resolution.survivor], -1)[slot])
-    duplicate_of = np.where(survivor == rows, -1, survivor)
-    similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
-    probability = calibration.probability(np.nan_to_num(similarity))
-    # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
-    same_text = (duplicate_of >= 0) & np.isnan(similarity)
-    similarity[same_text], probability[same_text] = 1.0, 1.0
-    probability[duplicate_of < 0] = np.nan
-    return Deduplication(
-        questions=asked,
-        text_of=slot,
-        pairs=_text_pairs(slot, first, pairs, calibration),
-        cluster_id=_cluster_ids(texts, resolution),
-        duplicate_of=duplicate_of,
-        similarity=similarity,
-        probability=probability,
-        calibration=calibration,
-        notes=notes,
-        run=run,
-    )
-
-
-def _first_rows(slot: NDArray[np.int64], ranks: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return (n,): for each distinct text the row that represents it, the first in the order of `ranks`."""
-    first = np.empty(n, dtype=np.int64)
-    latest_first = np.argsort(-ranks)
-    latest_first = latest_first[slot[latest_first] >= 0]
-    first[slot[latest_first]] = latest_first  # the last write, of the lowest rank, stays
-    return first
-
-
-def _text_pairs(
-    slot: NDArray[np.int64], first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
-) -> TextPairs:
-    """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right)."""
-    row_first = np.append(first, -1)[slot]
-    repeats = np.flatnonzero((slot >= 0) & (row_first != np.arange(len(slot))))
-    a = np.concatenate([first[pairs.left], row_first[repeats]])
-    b = np.concatenate([first[pairs.right], repeats])
-    left, right = np.minimum(a, b), np.maximum(a, b)
-    similarity = np.concatenate([pairs.similarity, np.ones(len(repeats), dtype=np.float32)])
-    same_text = np.arange(len(left)) >= len(pairs)
-    probability = np.where(same_text, 1.0, calibration.probability(similarity))
-    order = np.lexsort((right, left))
-    return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order])
-
-
-def _cluster_ids(texts: Texts, resolution: Resolution) -> NDArray[np.int64]:
-    """Number the clusters from 1: most rows first, then by their first canonical text; blank rows last, one by one.
-
-    Numbered by content, so that the order of the rows does not matter.
-    """
-    slot = texts.position
-    blank = slot < 0
-    # A cluster is labelled with its smallest node, and nodes are in the order of their canonical texts.
-    label = np.append(resolution.cluster, -1)[slot]
-    labels, sizes = np.unique(label[~blank], return_counts=True)
-    number = np.zeros(len(texts.forms) + 1, dtype=np.int64)
-    number[labels[np.lexsort((labels, -sizes))]] = np.arange(1, len(labels) + 1)
-    ids: NDArray[np.int64] = number[label]
-    ids[blank] = len(labels) + 1 + np.arange(int(blank.sum()))
-    return ids
 
 
 def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:

@@ -1,18 +1,14 @@
-"""What the detector gives back: frozen, columnar, and able to write itself.
-
-Rows are counted from 0 here; files that people read count data rows from 1.
-"""
+"""The outcome of `Detector.deduplicate`, by row, and the files that it writes."""
 
 from __future__ import annotations
 
 import json
-import math
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +18,13 @@ from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
+from dupdetect.results.cells import exact, rounded
 from dupdetect.tables import write_csv
 
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Explanation", "Match", "Matches", "Pair", "TextPairs"]
+__all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Pair", "TextPairs"]
 
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
 OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "report.html", "run.json")
@@ -253,7 +250,7 @@ class Deduplication:
             if kept:
                 yield (*cells, str(cluster), "true", "", "", "")
             else:
-                yield (*cells, str(cluster), "false", survivor, _exact(similarity), _rounded(probability))
+                yield (*cells, str(cluster), "false", survivor, exact(similarity), rounded(probability))
 
     def _pair_rows(self) -> Iterator[Sequence[str]]:
         ids, texts = self.questions.ids, self.questions.texts
@@ -263,7 +260,7 @@ class Deduplication:
             sizes = (1, 1) if pair.same_text else (repeats[self.text_of[left]], repeats[self.text_of[right]])
             yield (
                 *(ids[left], ids[right], str(left + 1), str(right + 1)),
-                *(_exact(similarity), _rounded(pair.probability), "true" if pair.same_text else "false"),
+                *(exact(similarity), rounded(pair.probability), "true" if pair.same_text else "false"),
                 *(str(sizes[0]), str(sizes[1]), texts[left], texts[right]),
             )
 
@@ -305,98 +302,3 @@ PAIR_COLUMNS = (
 # The report is for looking; questions.csv holds everything. What is left out is counted on the page.
 REPORT_CLUSTERS = 200
 REPORT_ROWS = 25
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One known question that a query matches: its row in the corpus, and how closely."""
-
-    row: int
-    id: str
-    text: str
-    similarity: float
-    probability: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Matches(Sequence["tuple[Match, ...] | None"]):
-    """For each query the matches at or above the threshold, best first, at most `top_k`; None where there is none."""
-
-    queries: Questions
-    found: tuple[tuple[Match, ...] | None, ...]
-    threshold: float
-    top_k: int
-
-    def __len__(self) -> int:
-        return len(self.found)
-
-    @overload
-    def __getitem__(self, index: int) -> tuple[Match, ...] | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[tuple[Match, ...] | None]: ...
-    def __getitem__(self, index: int | slice) -> tuple[Match, ...] | Sequence[tuple[Match, ...] | None] | None:
-        return self.found[index]
-
-    @property
-    def best(self) -> tuple[Match | None, ...]:
-        """The best match of each query, or None."""
-        return tuple(matches[0] if matches else None for matches in self.found)
-
-    def rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield the cells of each query with each of its matches added; a query without one has blank cells, once."""
-        for cells, matches in zip(self.queries.table.rows, self.found, strict=True):
-            for rank, match in enumerate(matches or (), 1):
-                similarity, probability = _exact(np.float32(match.similarity)), _rounded(match.probability)
-                yield (*cells, str(rank), match.id, match.text, similarity, probability)
-            if not matches:
-                yield (*cells, "", "", "", "", "")
-
-    def columns(self) -> tuple[str, ...]:
-        """Return the header that goes with `rows`."""
-        return (*self.queries.table.columns, "match_rank", "match_id", "match_text", "similarity", "probability")
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why two texts are, or are not, taken for duplicates.
-
-    similarity: cosine in [-1, 1].  probability: calibrated, in [0, 1].  same_text: equal canonical texts.
-    shared, only_left, only_right: words, each in the order of its text.  guards: names of the rules that fired.
-    """
-
-    left: str
-    right: str
-    duplicate: bool
-    similarity: float
-    probability: float
-    threshold: float
-    same_text: bool
-    shared: tuple[str, ...]
-    only_left: tuple[str, ...]
-    only_right: tuple[str, ...]
-    guards: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        verdict = "duplicates" if self.duplicate else "not duplicates"
-        relation = ">=" if self.duplicate else "<"
-        lines = [
-            f"{verdict}: similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}",
-            f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),
-            f"only in the first:  {_words(self.only_left)}",
-            f"only in the second: {_words(self.only_right)}",
-            f"in both:            {_words(self.shared)}",
-        ]
-        return "\n".join(lines)
-
-
-def _words(words: Iterable[str]) -> str:
-    return " ".join(words) or "-"
-
-
-def _exact(similarity: np.float32) -> str:
-    """Write a float32 so that reading it gives the same number: rounding could move it across the threshold."""
-    return str(similarity)
-
-
-def _rounded(probability: float) -> str:
-    return "" if math.isnan(probability) else f"{probability:.6f}"

@@ -1,0 +1,74 @@
+"""The command line: parse, call, print. Each verb imports its work when it runs, so that --help is instant.
+
+Data goes to stdout, progress and notes to stderr. Exit status: 0 done, 1 an error that says what to do next,
+2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from dupdetect._version import __version__
+from dupdetect.cli import exports, models, pairs
+from dupdetect.cli.terminal import show
+from dupdetect.errors import DupdetectError
+
+__all__ = ["cli", "main", "show"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        with cli.make_context("dupdetect", given) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+        status = 0
+    except click.exceptions.Exit as done:  # --help, --version
+        status = done.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Nothing was written under the final name.", err=True)
+        status = 130
+    except BrokenPipeError:  # the reader of our output, `head` for one, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except DupdetectError as error:
+        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        status = 1
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{where}. Nothing was written under the final name.", err=True)
+        status = 1
+    sys.exit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="dupdetect")
+def cli() -> None:
+    """Find the short texts that ask the same thing.
+
+    \b
+    dupdetect dedupe export.csv                  which rows are duplicates, and of what
+    dupdetect match new.csv --against known.csv  which known question each new one asks
+    dupdetect score "How do I pay?" "Payment?"   are these two the same?
+    """
+
+
+for verb in (
+    exports.dedupe,
+    exports.match,
+    pairs.score,
+    pairs.split,
+    models.calibrate,
+    models.evaluate,
+    models.info,
+):
+    cli.add_command(verb)

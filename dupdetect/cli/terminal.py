@@ -1,0 +1,67 @@
+"""What goes in and out: files, standard output, and the progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dupdetect.errors import OutputExistsError
+
+if TYPE_CHECKING:
+    from dupdetect.pairs import QuestionPairs
+
+__all__ = ["as_json_text", "check_free", "read_labelled", "show", "write_table"]
+
+
+def write_table(
+    output: str | None, columns: Sequence[str], rows: Iterator[Sequence[str]], *, excel_safe: bool, overwrite: bool
+) -> None:
+    from dupdetect.atomic import atomic_file
+    from dupdetect.tables import write_csv
+
+    if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # cells go out as they are, whatever the console's habits
+            sys.stdout.reconfigure(encoding="utf-8", newline="")
+        write_csv(sys.stdout, columns, rows, excel_safe=excel_safe)
+        return
+    with atomic_file(Path(output), overwrite=overwrite) as place, place.open("w", encoding="utf-8", newline="") as file:
+        write_csv(file, columns, rows, excel_safe=excel_safe)
+
+
+def check_free(output: str | Path | None, overwrite: bool) -> None:
+    """Refuse an output that exists before an hour is spent on it."""
+    if output is not None and Path(output).exists() and not overwrite:
+        raise OutputExistsError(output)
+
+
+@contextlib.contextmanager
+def show(stage: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar with rate and remaining time on stderr; where that is no terminal, a line every ten seconds."""
+    from tqdm import tqdm
+
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(
+        total=total, desc=stage, unit=f" {unit}", unit_scale=True, mininterval=interval, delay=1.0, file=sys.stderr
+    ) as bar:
+        yield bar.update
+
+
+def read_labelled(path: str, left: str | None, right: str | None, label: str | None) -> QuestionPairs:
+    from dupdetect.pairs import read_pairs
+
+    pairs = read_pairs(path, left=left, right=right, label=label)
+    for reason, count in pairs.dropped.to_dict().items():
+        if count:
+            click.echo(f"Note: left out {count:,} rows: {reason.replace('_', ' ')}.", err=True)
+    return pairs
+
+
+def as_json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,22 @@
+"""What the detector gives back: frozen, columnar, and able to write itself.
+
+Rows are counted from 0 here; files that people read count data rows from 1.
+"""
+
+from __future__ import annotations
+
+from dupdetect.results.deduplication import OUTPUT_FILES, Cluster, Deduplication, Pair, TextPairs
+from dupdetect.results.matches import Match, Matches
+from dupdetect.results.pair_decisions import Decisions, Explanation
+
+__all__ = [
+    "OUTPUT_FILES",
+    "Cluster",
+    "Decisions",
+    "Deduplication",
+    "Explanation",
+    "Match",
+    "Matches",
+    "Pair",
+    "TextPairs",
+]

@@ -1,0 +1,64 @@
+"""What is decided about pairs of texts, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Decisions", "Explanation"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """For n pairs of texts: how alike, how likely duplicates, and the decision.
+
+    similarity: (n,) float32, cosine in [-1, 1].  probability: (n,) float64 in [0, 1], calibrated.
+    duplicate: (n,) bool, similarity at or above the threshold and no text blank.
+    """
+
+    similarity: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    duplicate: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.similarity)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why two texts are, or are not, taken for duplicates.
+
+    similarity: cosine in [-1, 1].  probability: calibrated, in [0, 1].  same_text: equal canonical texts.
+    shared, only_left, only_right: words, each in the order of its text.  guards: names of the rules that fired.
+    """
+
+    left: str
+    right: str
+    duplicate: bool
+    similarity: float
+    probability: float
+    threshold: float
+    same_text: bool
+    shared: tuple[str, ...]
+    only_left: tuple[str, ...]
+    only_right: tuple[str, ...]
+    guards: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        verdict = "duplicates" if self.duplicate else "not duplicates"
+        relation = ">=" if self.duplicate else "<"
+        lines = [
+            f"{verdict}: similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}",
+            f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),
+            f"only in the first:  {_words(self.only_left)}",
+            f"only in the second: {_words(self.only_right)}",
+            f"in both:            {_words(self.shared)}",
+        ]
+        return "\n".join(lines)
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(words) or "-"

@@ -1,0 +1,93 @@
+"""From the distinct texts, which are compared, back to the rows that hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.calibration import Calibration
+from dupdetect.clustering import Resolution
+from dupdetect.questions import Questions
+from dupdetect.results import Deduplication, TextPairs
+from dupdetect.search import SimilarPairs
+
+__all__ = ["by_row", "first_rows"]
+
+
+def by_row(
+    asked: Questions,
+    slot: NDArray[np.int64],
+    first: NDArray[np.int64],
+    pairs: SimilarPairs,
+    resolution: Resolution,
+    calibration: Calibration,
+    *,
+    notes: tuple[str, ...],
+    run: dict[str, Any],
+) -> Deduplication:
+    """Carry what was decided for the distinct texts over to the rows that hold them."""
+    blank = slot < 0
+    rows = np.arange(len(slot))
+    survivor = np.where(blank, rows, np.append(first[resolution.survivor], -1)[slot])
+    duplicate_of = np.where(survivor == rows, -1, survivor)
+    similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
+    probability = calibration.probability(np.nan_to_num(similarity))
+    # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
+    same_text = (duplicate_of >= 0) & np.isnan(similarity)
+    similarity[same_text], probability[same_text] = 1.0, 1.0
+    probability[duplicate_of < 0] = np.nan
+    return Deduplication(
+        questions=asked,
+        text_of=slot,
+        pairs=_text_pairs(slot, first, pairs, calibration),
+        cluster_id=_cluster_ids(slot, resolution),
+        duplicate_of=duplicate_of,
+        similarity=similarity,
+        probability=probability,
+        calibration=calibration,
+        notes=notes,
+        run=run,
+    )
+
+
+def first_rows(slot: NDArray[np.int64], ranks: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return (n,): for each distinct text the row that represents it, the first in the order of `ranks`."""
+    first = np.empty(n, dtype=np.int64)
+    latest_first = np.argsort(-ranks)
+    latest_first = latest_first[slot[latest_first] >= 0]
+    first[slot[latest_first]] = latest_first  # the last write, of the lowest rank, stays
+    return first
+
+
+def _text_pairs(
+    slot: NDArray[np.int64], first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
+) -> TextPairs:
+    """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right)."""
+    row_first = np.append(first, -1)[slot]
+    repeats = np.flatnonzero((slot >= 0) & (row_first != np.arange(len(slot))))
+    a = np.concatenate([first[pairs.left], row_first[repeats]])
+    b = np.concatenate([first[pairs.right], repeats])
+    left, right = np.minimum(a, b), np.maximum(a, b)
+    similarity = np.concatenate([pairs.similarity, np.ones(len(repeats), dtype=np.float32)])
+    same_text = np.arange(len(left)) >= len(pairs)
+    probability = np.where(same_text, 1.0, calibration.probability(similarity))
+    order = np.lexsort((right, left))
+    return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order])
+
+
+def _cluster_ids(slot: NDArray[np.int64], resolution: Resolution) -> NDArray[np.int64]:
+    """Number the clusters from 1: most rows first, then by their first canonical text; blank rows last, one by one.
+
+    Numbered by content, so that the order of the rows does not matter.
+    """
+    blank = slot < 0
+    # A cluster is labelled with its smallest node, and nodes are in the order of their canonical texts.
+    label = np.append(resolution.cluster, -1)[slot]
+    labels, sizes = np.unique(label[~blank], return_counts=True)
+    number = np.zeros(len(resolution.cluster) + 1, dtype=np.int64)
+    number[labels[np.lexsort((labels, -sizes))]] = np.arange(1, len(labels) + 1)
+    ids: NDArray[np.int64] = number[label]
+    ids[blank] = len(labels) + 1 + np.arange(int(blank.sum()))
+    return ids
