@@ -267,31 +267,30 @@ class Deduplication:
     def _clusters(self) -> dict[str, Any]:
         """Return the clusters that the report shows, as plain values."""
         clusters = self.clusters
-        shown = clusters[:REPORT_CLUSTERS]
-        survivor = self._survivor_names()
         return {
             "clusters_total": len(clusters),
             "clusters": [
-                {
-                    "id": cluster.id,
-                    "size": len(cluster.rows),
-                    "more": max(0, len(cluster.rows) - REPORT_ROWS),
-                    "rows": [
-                        {
-                            "id": self.questions.ids[row],
-                            "text": self.questions.texts[row],
-                            "kept": bool(self.duplicate_of[row] < 0),
-                            "duplicate_of": survivor[row],
-                            "similarity": float(self.similarity[row]),
-                            "probability": float(self.probability[row]),
-                        }
-                        for row in sorted(cluster.rows, key=lambda row: (self.duplicate_of[row] >= 0, row))[
-                            :REPORT_ROWS
-                        ]
-                    ],
-                }
-                for cluster in shown
+                {"size": len(cluster.rows), "rows": [self._shown(row) for row in self._ordered(cluster)[:REPORT_ROWS]]}
+                for cluster in clusters[:REPORT_CLUSTERS]
             ],
+        }
+
+    def _ordered(self, cluster: Cluster) -> list[int]:
+        """Return the rows of a cluster, each that stays followed by its duplicates."""
+
+        def survivor(row: int) -> int:
+            return int(self.duplicate_of[row]) if self.duplicate_of[row] >= 0 else row
+
+        return sorted(cluster.rows, key=lambda row: (survivor(row), survivor(row) != row, row))
+
+    def _shown(self, row: int) -> dict[str, Any]:
+        survivor = int(self.duplicate_of[row])
+        return {
+            "id": self.questions.ids[row],
+            "text": self.questions.texts[row],
+            "duplicate_of": None if survivor < 0 else self.questions.ids[survivor],
+            "similarity": float(self.similarity[row]),
+            "probability": float(self.probability[row]),
         }
 
 
