@@ -86,12 +86,18 @@ _HOME = {
     "evaluate": "evaluation",
     "split_pairs": "splits",
 }
+_MODULES = frozenset(
+    {"calibration", "errors", "metrics", "pairs", "questions", "results", "search", "splits", "tables"}
+)
 
+if not TYPE_CHECKING:  # a type checker would take it to mean that every name is there
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            return getattr(import_module(f"dupdetect.{_HOME[name]}"), name)
+        if name in _MODULES:
+            return import_module(f"dupdetect.{name}")
         raise AttributeError(f"module 'dupdetect' has no attribute {name!r}")
-    return getattr(import_module(f"dupdetect.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +22,20 @@ from dupdetect.encoder.load import load_encoder, save_encoder
 from dupdetect.errors import ArtifactError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
 from dupdetect.keep import parse_keep, row_ranks
-from dupdetect.pairs import QuestionPairs
+from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
-from dupdetect.questions import questions
+from dupdetect.questions import questions as as_questions
 from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
 from dupdetect.row_results import by_row, first_rows
-from dupdetect.search import cosine, nearest, similar_pairs
+from dupdetect.search import cosine, nearest, similar_pairs, unit_rows
 from dupdetect.text import canonical, unique_canonical
 
 __all__ = ["Detector"]
 
 SHIPPED = Path(__file__).parent / "pretrained"
+Pairs: TypeAlias = Iterable[Sequence[str]] | QuestionPairs
+"""Pairs of texts: a list of (a, b), or labelled pairs whose labels are not looked at."""
+
 EVIDENCE = "evidence.npz"
 MODEL_CARD = "README.md"
 
@@ -49,7 +53,7 @@ class Texts:
     embeddings: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Detector:
     """Decides which texts ask the same thing: cosine similarity at or above a calibrated threshold.
 
@@ -90,7 +94,7 @@ class Detector:
         if tier == "fast":
             raise ArtifactError("This version ships no fast tier. Use tier='default'.")
         folder = SHIPPED if name_or_path is None else Path(name_or_path)
-        if not (folder / "dupdetect.json").exists() and not _names_a_detector(folder):
+        if not (folder / "dupdetect.json").exists() and not _names_a_detector(str(name_or_path), folder):
             encoder = load_encoder(
                 {"engine": "sentence-transformers", "name": str(name_or_path)},
                 folder,
@@ -125,7 +129,7 @@ class Detector:
 
         Raises CalibrationError for too few labels, UnreachableCriterionError when no threshold meets the criterion.
         """
-        similarity = cls(encoder).similarity(list(zip(pairs.left, pairs.right, strict=True)), progress=progress)
+        similarity = cls(encoder).similarity(labelled(pairs), progress=progress)
         calibration = Calibration.fit(
             similarity,
             pairs.labels,
@@ -175,7 +179,7 @@ class Detector:
 
     # Pairs -------------------------------------------------------------------------------------------------------
 
-    def similarity(self, pairs: Sequence[tuple[str, str]], *, progress: Progress = silent) -> NDArray[np.float32]:
+    def similarity(self, pairs: Pairs, *, progress: Progress = silent) -> NDArray[np.float32]:
         """Return (n,) float32, the cosine similarity in [-1, 1] of each pair of texts.
 
         1 for equal canonical texts, by definition; 0 where a text is blank. Symmetric, and the same for a pair whatever
@@ -183,7 +187,7 @@ class Detector:
         """
         return self._compare(pairs, progress)[0]
 
-    def decide(self, pairs: Sequence[tuple[str, str]], *, progress: Progress = silent) -> Decisions:
+    def decide(self, pairs: Pairs, *, progress: Progress = silent) -> Decisions:
         """Return similarity, probability and decision of each pair, encoding each text once.
 
         The probability rises with the similarity; it is 1 for equal canonical texts and 0 where a text is blank.
@@ -193,12 +197,12 @@ class Detector:
         probability = np.where(same_text, 1.0, np.where(readable, calibration.probability(similarity), 0.0))
         return Decisions(similarity, probability, readable & calibration.accepts(similarity))
 
-    def predict_proba(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+    def predict_proba(self, pairs: Pairs) -> NDArray[np.float64]:
         """Return (n, 2) calibrated probabilities, [distinct, duplicate]; each row sums to 1. See `decide`."""
         duplicate = self.decide(pairs).probability
         return np.column_stack([1.0 - duplicate, duplicate])
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+    def predict(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Return (n,) bool: is the similarity at or above the threshold? Never for a blank text."""
         return self.decide(pairs).duplicate
 
@@ -223,7 +227,7 @@ class Detector:
 
     def deduplicate(
         self,
-        data: Any,
+        questions: Any,
         *,
         keep: str = "first",
         text: str | Sequence[str] | None = None,
@@ -232,20 +236,20 @@ class Detector:
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
 
-        data: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one column
-        or several, joined) and optionally `id`.
+        questions: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one
+        column or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
 
         Exact: every pair at or above the threshold is found. The threshold was chosen on labelled pairs; among *all*
         pairs of a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
         """
         policy = parse_keep(keep)
-        asked = questions(data, text=text, id=id)
+        asked = as_questions(questions, text=text, id=id)
         calibration = self.require_calibration()
         seconds: dict[str, float] = {}
         with _timed(seconds, "encode"):
             texts = self._texts(asked.texts, progress)
-            truncated = self.encoder.truncated(texts.forms)
+            truncated = self.encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
         with _timed(seconds, "search"):
             n = len(texts.forms)
             with progress("Comparing", n * (n - 1) // 2, "pair") as advance:
@@ -283,15 +287,18 @@ class Detector:
         *,
         top_k: int = 5,
         text: str | Sequence[str] | None = None,
+        id: str | None = None,  # noqa: A002
         corpus_text: str | Sequence[str] | None = None,
+        corpus_id: str | None = None,
         progress: Progress = silent,
     ) -> Matches:
         """Find for each query the known questions that ask the same; None where none reaches the threshold.
 
-        queries, corpus: as the data of `deduplicate`; `text` and `corpus_text` name their columns.
+        queries, corpus: as the questions of `deduplicate`; `text`, `id`, `corpus_text`, `corpus_id` name their columns.
         A text that stands in the corpus several times is matched once, as the first of its rows.
         """
-        asked, known = questions(queries, text=text), questions(corpus, text=corpus_text)
+        asked = as_questions(queries, text=text, id=id)
+        known = as_questions(corpus, text=corpus_text, id=corpus_id)
         calibration = self.require_calibration()
         texts = self._texts([*asked.texts, *known.texts], progress)
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
@@ -326,7 +333,7 @@ class Detector:
         return self.calibration
 
     def _compare(
-        self, pairs: Sequence[tuple[str, str]], progress: Progress
+        self, pairs: Pairs, progress: Progress
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
         """Return (n,) similarity, same canonical text, and neither text blank, of each pair."""
         pairs = _checked_pairs(pairs)
@@ -344,9 +351,11 @@ class Detector:
         position = np.array(slots, dtype=np.int64)
         if forms and forms[0] == "":  # sorts before every other form
             forms, position = forms[1:], position - 1
+        if not forms:
+            return Texts((), position, np.zeros((0, self.encoder.dimension), dtype=np.float32))
         with progress("Encoding", len(forms), "text") as advance:
             embeddings = self.encoder.encode(forms, progress=advance)
-        return Texts(tuple(forms), position, embeddings)
+        return Texts(tuple(forms), position, unit_rows(embeddings, "The encoder's vectors", rows=len(forms)))
 
     def _model_card(self) -> str:
         lines = [f"# {self.name}", "", "A dupdetect detector. Load it with `Detector.from_pretrained(FOLDER)`.", ""]
@@ -369,18 +378,24 @@ def _truncation_note(rows: int) -> tuple[str, ...]:
     return (f"{rows} {have} texts longer than the encoder reads: they are compared by their beginning.",)
 
 
-def _checked_pairs(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    for position, pair in enumerate(pairs):
-        if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+def _checked_pairs(pairs: Pairs) -> list[Sequence[str]]:
+    if isinstance(pairs, QuestionPairs):
+        return list(zip(pairs.left, pairs.right, strict=True))
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise InputError(f"pairs must be a list of pairs of texts, [(a, b), ...], not {pairs!r}.")
+    given = list(pairs)
+    for position, pair in enumerate(given):
+        two = isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str) and len(pair) == 2
+        if not two or not all(isinstance(text, str) for text in pair):
             raise InputError(f"pairs[{position}] must be two texts, not {pair!r}.")
-    return pairs
+    return given
 
 
-def _names_a_detector(folder: Path) -> bool:
+def _names_a_detector(given: str, folder: Path) -> bool:
     """Tell a folder that should hold a detector from a sentence-transformers folder or the name of one on the hub."""
     if folder.is_dir():
         return not (folder / "modules.json").exists()
-    return folder.is_absolute() or folder.exists() or len(folder.parts) > 2 or folder.parts[:1] in ((".",), ("..",))
+    return folder.exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", given)
 
 
 @contextmanager

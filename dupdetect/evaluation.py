@@ -19,9 +19,9 @@ from dupdetect import metrics
 from dupdetect.detector import Detector
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.graph import connected_components
-from dupdetect.pairs import PairNodes, QuestionPairs
+from dupdetect.pairs import PairNodes, QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
-from dupdetect.search import cosine, nearest, similar_pairs
+from dupdetect.search import cosine, nearest, similar_pairs, unit_rows
 
 __all__ = ["Evaluation", "Interval", "MiningMetrics", "PairMetrics", "RetrievalMetrics", "evaluate"]
 
@@ -158,12 +158,14 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
 
     Raises EmptyInputError for no pairs, InputError when there are not both duplicates and others, NotCalibratedError.
     """
-    if not len(pairs):
+    if not len(labelled(pairs)):
         raise EmptyInputError("There are no labelled pairs to evaluate on.")
     calibration = detector.require_calibration()
     nodes = pairs.nodes()
     with progress("Encoding", len(nodes.texts), "text") as advance:
-        embeddings = detector.encoder.encode(nodes.texts, progress=advance)
+        embeddings = unit_rows(
+            detector.encoder.encode(nodes.texts, progress=advance), "The encoder's vectors", rows=len(nodes.texts)
+        )
     similarity = cosine(embeddings[nodes.left], embeddings[nodes.right])
     probability = calibration.probability(similarity)
     classes = connected_components(len(nodes.texts), nodes.left[pairs.labels], nodes.right[pairs.labels])

@@ -267,6 +267,16 @@ def pair_columns(columns: Sequence[str], left: str | None, right: str | None) ->
     return left, right
 
 
+def labelled(pairs: object) -> QuestionPairs:
+    """Return `pairs` if they are labelled pairs; InputError that says how to make them otherwise."""
+    if isinstance(pairs, QuestionPairs):
+        return pairs
+    raise InputError(
+        f"Labelled pairs are wanted, not {type(pairs).__name__}: QuestionPairs.from_columns(left, right, labels), "
+        "or dupdetect.pairs.read_pairs(file)."
+    )
+
+
 def read_pairs(
     path: str | Path, *, left: str | None = None, right: str | None = None, label: str | None = None
 ) -> QuestionPairs:

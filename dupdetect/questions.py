@@ -8,6 +8,7 @@ questions(["How do I pay?", "Payment methods?"])    whatever holds texts
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,20 +112,23 @@ class Questions:
 
     @classmethod
     def from_texts(cls, texts: Iterable[str | None]) -> Questions:
-        """Return the texts as questions that are identified by their number, from 1; None is a blank text.
+        """Return the texts as questions that are identified by their number, from 1; None and NaN are blank texts.
 
         Raises `InputError` that says which item is neither text nor None.
         """
         if isinstance(texts, str | bytes):
             raise InputError("A single text was handed in where a list of texts is wanted. Put it in a list.")
-        given = list(texts)
+        # NaN is how a data frame's column of texts says that there is none.
+        given = [None if isinstance(item, float) and math.isnan(item) else item for item in texts]
         for number, item in enumerate(given, 1):
             if not isinstance(item, str | None):
                 kind = type(item).__name__
                 raise InputError(f"Item {number} of the texts is {item!r}, of type {kind}. Convert it to str.")
         table = table_from_frame({"text": given})
         missing = given.count(None)
-        notes = (*table.notes, f"{missing:,} of the texts were None and count as blank.") if missing else table.notes
+        notes = table.notes
+        if missing:
+            notes = (*notes, f"{missing:,} of the texts were missing (None or NaN) and count as blank.")
         table = Table(table.columns, table.rows, Source("list of texts", "list"), notes)
         return cls(tuple(table.column("text")), _numbers(table), table, ("text",), None, notes)
 

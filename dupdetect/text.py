@@ -22,6 +22,8 @@ _HTML_TAG = re.compile(
     r"(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
+# An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
+_ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
 _TYPOGRAPHY = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'", "\u00b4": "'", "`": "'",
@@ -55,7 +57,10 @@ def canonical(text: str) -> str:
 
 
 def _fold(text: str) -> str:
-    text = _HTML_TAG.sub(" ", html.unescape(text)) if "&" in text or "<" in text else text
+    if "&" in text:
+        text = html.unescape(_ESCAPED_AMPERSANDS.sub("&", text))
+    if "<" in text:
+        text = _HTML_TAG.sub(" ", text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY)
         text = "".join(_visible(c) for c in text)

@@ -145,10 +145,10 @@ def test_intervals_cover_the_truth(prevalence):
 
 
 def test_a_threshold_that_accepts_nothing_is_said_so():
-    summary = fitted().at(threshold=2.0).summary()
+    summary = fitted().at(threshold=1.0).summary()
     assert summary["precision"] == {"value": None, "low": 0.0, "high": 1.0}
     assert summary["recall"]["value"] == 0
-    assert "precision    none (0.000 to 1.000)" in fitted().at(threshold=2.0).describe()
+    assert "precision    none (0.000 to 1.000)" in fitted().at(threshold=1.0).describe()
 
 
 def test_the_description_names_data_threshold_and_measures():

@@ -1,6 +1,8 @@
 """The detector on a small encoder: what each answer promises, whatever the rows and their order."""
 
+import copy
 import itertools
+import pickle
 import random
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dupdetect import Detector
+from dupdetect import Detector, MaxF1, split_pairs
 from dupdetect.errors import (
     ArtifactError,
     CalibrationError,
@@ -60,6 +62,26 @@ def test_predict_is_the_threshold_on_similarity_and_never_a_blank(detector):
     assert detector.at(threshold=-0.9).predict(pairs).tolist() == [True, True, False, False]
 
 
+def test_one_definition_of_the_probability(detector):
+    pairs = [("How do I pay?", "how do I pay"), ("", "a")]
+    assert detector.predict_proba(pairs)[:, 1].tolist() == [1.0, 0.0]
+    assert detector.at(prevalence=0.001).explain(*pairs[0]).probability == 1.0
+    assert "a text is blank" in str(detector.at(threshold=-1.0).explain("", "x"))
+
+
+def test_pairs_may_come_in_any_iterable(detector, pairs):
+    expected = detector.similarity([("a b", "a c"), ("x", "y")])
+    assert (detector.similarity(zip(["a b", "x"], ["a c", "y"], strict=True)) == expected).all()
+    assert (detector.similarity(np.array([["a b", "a c"], ["x", "y"]])) == expected).all()
+    assert len(detector.similarity(pairs)) == len(pairs)
+
+
+@pytest.mark.parametrize("bad", [None, 3, "ab"])
+def test_what_is_no_list_of_pairs_is_refused(detector, bad):
+    with pytest.raises(InputError, match="list of pairs"):
+        detector.similarity(bad)
+
+
 def test_no_pairs(detector):
     assert detector.similarity([]).shape == (0,)
     assert detector.predict_proba([]).shape == (0, 2)
@@ -108,6 +130,43 @@ def test_a_calibration_belongs_to_one_encoder(encoder, calibration):
     encoder.fingerprint = "test:another"
     with pytest.raises(EncoderMismatchError, match="calibrate again"):
         Detector(encoder, calibration)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda rows: rows * 7, "length 7"),
+        (lambda rows: rows[:-1], "rows for"),
+        (lambda rows: rows[:, 0], "two dimensions"),
+        (lambda rows: rows * np.nan, "length nan"),
+    ],
+)
+def test_what_an_encoder_returns_is_checked(encoder, pairs, spoil, message):
+    class Spoilt(type(encoder)):
+        def encode(self, texts, *, progress=None):
+            return spoil(super().encode(texts, progress=progress))
+
+    with pytest.raises(InputError, match=message):
+        Detector.calibrate(Spoilt(), pairs)
+
+
+def test_labelled_pairs_are_asked_for(encoder):
+    for call in (lambda: Detector.calibrate(encoder, [("a", "b", 1)]), lambda: split_pairs([("a", "b", 1)])):
+        with pytest.raises(InputError, match=r"QuestionPairs\.from_columns"):
+            call()
+
+
+def test_a_criterion_is_asked_for(encoder, pairs):
+    with pytest.raises(InputError, match=r"Pass MaxF1\(\)"):
+        Detector.calibrate(encoder, pairs, criterion=MaxF1)
+
+
+@pytest.mark.parametrize(
+    "point", [{"threshold": 2}, {"threshold": "0.8"}, {"min_precision": "0.9"}, {"prevalence": "x"}]
+)
+def test_operating_points_are_checked(detector, point):
+    with pytest.raises(InputError):
+        detector.at(**point)
 
 
 def test_too_few_labels(encoder, pairs):
@@ -233,6 +292,27 @@ def test_a_callers_encoder_cannot_be_saved_silently_wrong(detector, tmp_path):
     with pytest.raises(ArtifactError, match="HashingEncoder"):
         detector.save_pretrained(tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def test_the_shipped_detector_can_be_copied_and_sent_to_another_process():
+    detector = Detector.from_pretrained()
+    pair = [("how do i pay", "how can i pay")]
+    for copied in (copy.deepcopy(detector), pickle.loads(pickle.dumps(detector))):  # noqa: S301 - our own bytes
+        assert copied.encoder.fingerprint == detector.encoder.fingerprint
+        assert copied.similarity(pair) == detector.similarity(pair)
+
+
+@pytest.mark.parametrize("path", ["./nope", "../nope", "/nope/nope", "nope/nope/nope", "~/nope"])
+def test_a_path_that_is_not_there_is_not_taken_for_a_hub_name(path):
+    with pytest.raises(ArtifactError, match="not a detector folder"):
+        Detector.from_pretrained(path)
+
+
+def test_results_cannot_be_changed(detector):
+    result = detector.deduplicate(["a b", "a b"])
+    for column in (result.duplicate_of, result.cluster_id, result.similarity, result.pairs.left):
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 1
 
 
 def test_unknown_tiers():

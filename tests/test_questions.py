@@ -190,9 +190,9 @@ class TestWhateverHoldsTexts:
     def test_none_is_blank_and_counted(self):
         found = Questions.from_texts(["a", None, None])
         assert found.texts == ("a", "", "")
-        assert found.notes == ("2 of the texts were None and count as blank.",)
+        assert found.notes == ("2 of the texts were missing (None or NaN) and count as blank.",)
 
-    @pytest.mark.parametrize("item", [5, float("nan"), b"x", ["x"]])
+    @pytest.mark.parametrize("item", [5, 0.5, b"x", ["x"]])
     def test_anything_else_in_a_list_is_named_by_its_position(self, item):
         with pytest.raises(InputError, match="Item 2"):
             questions(["a", item])

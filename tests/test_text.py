@@ -1,5 +1,7 @@
 """canonical(): what it undoes, and what it must not."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,24 @@ def test_nested_markup_settles(parts):
 def test_case_and_white_space_around_do_not_matter(text, space):
     assert canonical(space + text + space) == canonical(text)
     assert canonical(text.casefold()) == canonical(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a &" + "amp;" * 50_000 + "lt; b",
+        "&" + "#38;" * 50_000,
+        "<" * 100_000,
+        "<b" * 50_000,
+        "<b " * 50_000,
+        "a" * 10**6,
+    ],
+    ids=["amp", "numeric", "open", "tags", "attributes", "long"],
+)
+def test_hostile_texts_take_no_more_than_linear_time(text):
+    start = time.perf_counter()
+    canonical(text)
+    assert time.perf_counter() - start < 2
 
 
 @given(st.lists(st.text(max_size=5)))

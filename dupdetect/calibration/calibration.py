@@ -76,6 +76,8 @@ class Calibration:
         Raises `CalibrationError` for fewer than 20 duplicates or fewer than 20 other pairs,
         `UnreachableCriterionError` when no threshold meets the criterion, `InputError` for arrays that do not fit.
         """
+        if not isinstance(criterion, Criterion):
+            raise InputError(f"The criterion is {criterion!r}. Pass MaxF1(), MinPrecision(p) or MinRecall(r).")
         sample = CalibrationSample.of(similarity, labels, groups)
         duplicates, others = sample.duplicates, len(sample) - sample.duplicates
         if min(duplicates, others) < MINIMUM_OF_EACH_KIND:
@@ -130,7 +132,7 @@ class Calibration:
         elif min_recall is not None:
             criterion = MinRecall(min_recall)
         elif threshold is not None:
-            criterion = FixedThreshold(float(threshold))
+            criterion = FixedThreshold(threshold)
         share = self.prevalence if prevalence is None else prevalence
         check_inside(share, "prevalence")
         return replace(

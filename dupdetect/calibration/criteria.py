@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from dupdetect.errors import ArtifactError, InputError
 from dupdetect.metrics.inputs import check_share
 
@@ -53,6 +55,7 @@ class MinPrecision:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
+        _check_number(self.precision, "min_precision")
         check_share(self.precision, "min_precision")
         check_inside(self.confidence, "confidence")
 
@@ -70,6 +73,7 @@ class MinRecall:
     recall: float
 
     def __post_init__(self) -> None:
+        _check_number(self.recall, "min_recall")
         check_share(self.recall, "min_recall")
 
     def __str__(self) -> str:
@@ -83,8 +87,9 @@ class FixedThreshold:
     threshold: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.threshold):
-            raise InputError(f"The threshold is {self.threshold}, and must be a number.")
+        _check_number(self.threshold, "threshold")
+        if not -1 <= self.threshold <= 1:
+            raise InputError(f"The threshold is {self.threshold}, and a cosine lies between -1 and 1.")
 
     def __str__(self) -> str:
         return f"threshold {self.threshold:g} set by hand"
@@ -117,6 +122,12 @@ def criterion_from_dict(values: Mapping[str, Any]) -> Criterion:
         raise ArtifactError(f"The criterion {name!r} is damaged: {error}") from None
 
 
+def _check_number(value: float, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        raise InputError(f"{name} is {value!r}, and must be a number.")
+
+
 def check_inside(value: float, name: str) -> None:
+    _check_number(value, name)
     if not 0 < value < 1:
         raise InputError(f"{name} is {value}, and must lie between 0 and 1, without the ends.")

@@ -20,7 +20,11 @@ Progress = Callable[[int], None]
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Turns texts into unit vectors whose dot product is their cosine similarity."""
+    """Turns texts into unit vectors whose dot product is their cosine similarity.
+
+    Any object with these four members will do. It is given canonical texts (case folded, see `dupdetect.text`), each
+    once, never a blank one and never an empty list; what it returns is checked.
+    """
 
     @property
     def fingerprint(self) -> str:

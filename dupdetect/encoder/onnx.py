@@ -42,6 +42,9 @@ _TOKENS_PER_BATCH = 256
 # The tokenizer's own objects take kilobytes per text; only so many exist at a time.
 _TEXTS_PER_TOKENIZATION = 4096
 
+# Far more than the model reads. The tokenizer would take megabytes apart, to the last token, and drop nearly all.
+_CHARACTERS_READ = 20_000
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -76,10 +79,15 @@ class OnnxEncoder:
 
         Raises `ArtifactError` when a file is missing, damaged or not an encoder.
         """
+        files = {name: _read(folder, name) for name in (_MODEL, _TOKENIZER)}
+        return cls._of(files, threads or _usable_cores(), folder)
+
+    @classmethod
+    def _of(cls, files: dict[str, bytes], threads: int, folder: Path) -> OnnxEncoder:
+        """Make the encoder from the contents of its files; `folder` is named in errors."""
         import onnxruntime
         from tokenizers import Tokenizer
 
-        model, tokenizer_json = _read(folder, _MODEL), _read(folder, _TOKENIZER)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -89,16 +97,19 @@ class OnnxEncoder:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         onnxruntime.disable_telemetry_events()
         try:
-            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(files[_MODEL], options, providers=["CPUExecutionProvider"])
             max_length = int(session.get_modelmeta().custom_metadata_map[_MAX_LENGTH])
         except Exception as error:  # onnxruntime's own errors have no common base
             raise _damaged(folder, _MODEL, "an encoder made by scripts/export_encoder.py") from error
         try:
-            tokenizer = Tokenizer.from_str(tokenizer_json.decode())
+            tokenizer = Tokenizer.from_str(files[_TOKENIZER].decode())
         except Exception as error:  # tokenizers raises bare Exception
             raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
-        files = {_MODEL: model, _TOKENIZER: tokenizer_json}
-        return cls(session, tokenizer, files=files, max_length=max_length, threads=threads or _usable_cores())
+        return cls(session, tokenizer, files=files, max_length=max_length, threads=threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or send to another process as files: sessions cannot be, and each process needs its own."""
+        return OnnxEncoder._of, (self._files, self._threads, Path("a copied encoder"))
 
     def save(self, folder: Path) -> None:
         """Write `model.onnx` and `tokenizer.json`, as they were loaded, into `folder`; `load` reads them back."""
@@ -129,15 +140,19 @@ class OnnxEncoder:
         return embeddings
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """Return (n,) bool: which texts have more than `max_length` tokens, so that their end is ignored."""
-        overflows = [len(encoding.overflowing) > 0 for encoding in self._tokenize(texts)]
-        return np.array(overflows, dtype=np.bool_)
+        """Return (n,) bool: which texts exceed `max_length` tokens or 20,000 characters; their end is ignored."""
+        result = np.array([len(text) > _CHARACTERS_READ for text in texts], dtype=np.bool_)
+        # No character makes more than four tokens (a Hangul syllable is taken apart into three letters).
+        candidates = [row for row, text in enumerate(texts) if not result[row] and 4 * len(text) > self.max_length - 2]
+        overflows = [len(encoding.overflowing) > 0 for encoding in self._tokenize([texts[row] for row in candidates])]
+        result[candidates] = overflows
+        return result
 
     def _tokenize(self, texts: Sequence[str]) -> Iterator[Any]:
         if isinstance(texts, str):
             raise TypeError("texts must be a sequence of strings, not one string: write encode([text])")
         for start in range(0, len(texts), _TEXTS_PER_TOKENIZATION):
-            part = texts[start : start + _TEXTS_PER_TOKENIZATION]
+            part = (text[:_CHARACTERS_READ] for text in texts[start : start + _TEXTS_PER_TOKENIZATION])
             yield from self._tokenizer.encode_batch([_SURROGATE.sub("\ufffd", text) for text in part])
 
 

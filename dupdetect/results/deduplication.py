@@ -58,6 +58,10 @@ class TextPairs:
     probability: NDArray[np.float64]
     same_text: NDArray[np.bool_]
 
+    def __post_init__(self) -> None:
+        for column in (self.left, self.right, self.similarity, self.probability, self.same_text):
+            column.setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.left)
 
@@ -99,6 +103,11 @@ class Deduplication:
     calibration: Calibration
     notes: tuple[str, ...]
     run: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        columns = (self.text_of, self.cluster_id, self.duplicate_of, self.similarity, self.probability)
+        for column in columns:
+            column.setflags(write=False)
 
     @property
     def threshold(self) -> float:

@@ -23,6 +23,10 @@ class Decisions:
     probability: NDArray[np.float64]
     duplicate: NDArray[np.bool_]
 
+    def __post_init__(self) -> None:
+        for column in (self.similarity, self.probability, self.duplicate):
+            column.setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.similarity)
 
@@ -49,9 +53,12 @@ class Explanation:
 
     def __str__(self) -> str:
         verdict = "duplicates" if self.duplicate else "not duplicates"
-        relation = ">=" if self.duplicate else "<"
+        relation = ">=" if self.similarity >= self.threshold else "<"
+        reason = f"similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}"
+        if not self.shared and not (self.only_left and self.only_right):
+            reason = "a text is blank"
         lines = [
-            f"{verdict}: similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}",
+            f"{verdict}: {reason}",
             f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),
             f"only in the first:  {_words(self.only_left)}",
             f"only in the second: {_words(self.only_right)}",

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from dupdetect.search.exact import Neighbours, SimilarPairs, cosine, nearest, similar_pairs
+from dupdetect.search.exact import Neighbours, SimilarPairs, cosine, nearest, similar_pairs, unit_rows
 
-__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs"]
+__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs", "unit_rows"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dupdetect.errors import InputError
 
-__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs"]
+__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs", "unit_rows"]
 
 _RESCORE_ROWS = 1024  # two float64 copies of 1024 x 384 stay in the cache
 _UNIT_TOLERANCE = 1e-3
@@ -35,6 +35,10 @@ class SimilarPairs:
     right: NDArray[np.int32]
     similarity: NDArray[np.float32]
 
+    def __post_init__(self) -> None:
+        for column in (self.left, self.right, self.similarity):
+            column.setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.left)
 
@@ -49,6 +53,10 @@ class Neighbours:
     rows: NDArray[np.int64]
     similarity: NDArray[np.float32]
 
+    def __post_init__(self) -> None:
+        for column in (self.rows, self.similarity):
+            column.setflags(write=False)
+
 
 def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (n,) float32: the cosine similarity of each row of `left` with the same row of `right`, both (n, d).
@@ -62,6 +70,26 @@ def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.
         products = left[start:stop].astype(np.float64) * right[start:stop]
         result[start:stop] = products.sum(axis=1)
     return np.clip(result, -1.0, 1.0, out=result)
+
+
+def unit_rows(matrix: NDArray[np.float32], name: str, *, rows: int | None = None) -> NDArray[np.float32]:
+    """Return `matrix` as contiguous float32 if it has two dimensions, rows of length 1, and `rows` of them (if given).
+
+    Raises InputError that says what is wrong with `name` otherwise.
+    """
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    if matrix.ndim != 2:
+        raise InputError(f"{name} must have two dimensions (rows, columns), not {matrix.ndim}.")
+    if rows is not None and len(matrix) != rows:
+        raise InputError(f"{name}: there are {len(matrix)} rows for {rows} texts.")
+    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_TOLERANCE))
+    if len(wrong):
+        raise InputError(
+            f"{name}: row {wrong[0]} has length {norms[wrong[0]]:.4g}, not 1 ({len(wrong)} such rows). "
+            "Divide each row by its length."
+        )
+    return matrix
 
 
 def similar_pairs(
@@ -79,7 +107,7 @@ def similar_pairs(
 
     Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1].
     """
-    embeddings = _unit_rows(embeddings, "embeddings")
+    embeddings = unit_rows(embeddings, "embeddings")
     if not -1.0 <= threshold <= 1.0:
         raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
     if block_rows < 1:
@@ -115,7 +143,7 @@ def nearest(
 
     Raises InputError when rows are not unit vectors, the dimensions differ, or k < 1.
     """
-    queries, corpus = _unit_rows(queries, "queries"), _unit_rows(corpus, "corpus")
+    queries, corpus = unit_rows(queries, "queries"), unit_rows(corpus, "corpus")
     if queries.shape[1] != corpus.shape[1]:
         raise InputError(f"Queries have {queries.shape[1]} dimensions, the corpus {corpus.shape[1]}.")
     if k < 1:
@@ -137,20 +165,6 @@ def nearest(
         if progress:
             progress(len(block))
     return Neighbours(rows, similarity)
-
-
-def _unit_rows(matrix: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    if matrix.ndim != 2:
-        raise InputError(f"{name} must have two dimensions (rows, columns), not {matrix.ndim}.")
-    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
-    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_TOLERANCE))
-    if len(wrong):
-        raise InputError(
-            f"{name}: row {wrong[0]} has length {norms[wrong[0]]:.4g}, not 1 ({len(wrong)} such rows). "
-            "Divide each row by its length."
-        )
-    return matrix
 
 
 def _float32_error(dimension: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.pairs import QuestionPairs
+from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.splits.disjoint import canonical_texts, check_disjoint, shared_members
 from dupdetect.splits.grouping import group_questions, hashes, position_of_groups
 from dupdetect.splits.probe import leak_probe
@@ -65,7 +65,9 @@ def split_pairs(pairs: QuestionPairs, *, seed: int = 0, fractions: Mapping[str, 
     split that was asked for would be empty (too few groups).
     """
     asked = _checked(fractions)
-    if not len(pairs):
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise InputError(f"The seed is {seed!r}, and must be a whole number.")
+    if not len(labelled(pairs)):
         raise EmptyInputError("There are no pairs to split. Pass pairs of two different questions with a label.")
     nodes = pairs.nodes()
     group_of_question, links, merges = group_questions(nodes)

@@ -28,7 +28,8 @@ def table_from_frame(frame: object) -> Table:
         columns, rows, notes = cells_of_records(frame, source.name)
         return Table(columns, rows, source, tuple(notes))
     if hasattr(frame, "to_frame") and not hasattr(frame, "columns"):
-        frame = frame.to_frame()  # a Series of pandas or polars
+        # A Series of pandas or polars; the labels of the former's index are no cells.
+        frame = (frame.reset_index(drop=True) if hasattr(frame, "reset_index") else frame).to_frame()
     if isinstance(frame, Mapping):
         return table_of_columns([str(key) for key in frame], [*map(_cells_of_sequence, frame.values())], source)
     if hasattr(frame, "iloc"):
