@@ -23,6 +23,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
     detector        Detector
     evaluation      evaluate()
+    training        fine-tuning of encoders (extra `train`)
     cli             the command line
 
 Names are imported when they are first used: `import dupdetect` itself loads neither numpy nor onnxruntime.
@@ -87,7 +88,7 @@ _HOME = {
     "split_pairs": "splits",
 }
 _MODULES = frozenset(
-    {"calibration", "errors", "metrics", "pairs", "questions", "results", "search", "splits", "tables"}
+    {"calibration", "errors", "metrics", "pairs", "questions", "results", "search", "splits", "tables", "training"}
 )
 
 if not TYPE_CHECKING:  # a type checker would take it to mean that every name is there

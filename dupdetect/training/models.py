@@ -1,0 +1,117 @@
+"""The sentence-transformers model while it is trained: loaded without code of its own, run length-sorted, averaged."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dupdetect.errors import ArtifactError, InputError
+from dupdetect.training.config import Precision
+
+__all__ = ["average_weights", "compute_type", "embed", "encode", "load_model", "set_dropout"]
+
+_TRAINING_ROWS = 64
+_ENCODING_ROWS = 128
+
+
+def load_model(name_or_path: str) -> SentenceTransformer:
+    """Return the model of a folder or of a name on the hub, on the GPU where there is one.
+
+    Weights come from safetensors only, and no code of the model's is run. Raises ArtifactError when it cannot be
+    loaded.
+    """
+    try:
+        model = SentenceTransformer(name_or_path, trust_remote_code=False, model_kwargs={"use_safetensors": True})
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ArtifactError(
+            f"{name_or_path} cannot be loaded as a sentence-transformers model: {first_line} "
+            "Name a folder on this machine, or a model on the hub that can be reached."
+        ) from None
+    return model.eval()
+
+
+def set_dropout(model: nn.Module, share: float | None) -> None:
+    """Let training drop this share of values, in [0, 1), wherever the model drops any; None = leave it as it is."""
+    if share is not None:
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share
+
+
+def compute_type(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """Return the type that products are computed in, or None for float32 as it is.
+
+    "auto" is bfloat16 where GPU or processor multiplies in it; elsewhere it is emulated, and slower than float32. The
+    weights stay float32 in any case.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            native = torch.cuda.is_bf16_supported()
+        else:
+            # Not public, so they may go; then float32 is right everywhere.
+            tests = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+            native = device.type == "cpu" and any(test() for test in tests if test)
+        return torch.bfloat16 if native else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def embed(
+    model: SentenceTransformer, texts: Sequence[str], dtype: torch.dtype | None, *, rows: int = _TRAINING_ROWS
+) -> Tensor:
+    """Return (n, d) float32 unit rows, with gradients where they are enabled.
+
+    Texts of like length go through the model together, `rows` at a time, so that little is padded.
+    """
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    pieces = []
+    for start in range(0, len(texts), rows):
+        inputs: dict[str, Any] = model.preprocess([texts[row] for row in order[start : start + rows]], prompt=prompt)
+        inputs = {
+            name: value.to(model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
+        }
+        with torch.autocast(model.device.type, dtype=dtype, enabled=dtype is not None):
+            pieces.append(model(inputs)["sentence_embedding"].float())
+    position = torch.empty(len(texts), dtype=torch.int64)
+    position[torch.tensor(order, dtype=torch.int64)] = torch.arange(len(texts))
+    return functional.normalize(torch.cat(pieces)[position.to(pieces[0].device)], dim=-1)
+
+
+def encode(model: SentenceTransformer, texts: Sequence[str], dtype: torch.dtype | None) -> NDArray[np.float32]:
+    """Return (n, d) float32 unit rows without gradients, as the model encodes when it is not in training."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        rows = embed(model, texts, dtype, rows=_ENCODING_ROWS).cpu().numpy()
+    model.train(training)
+    return np.asarray(rows, dtype=np.float32)
+
+
+def average_weights(base: SentenceTransformer, tuned: SentenceTransformer, share: float) -> SentenceTransformer:
+    """Return a new model whose every weight is share * base + (1 - share) * tuned; `share` in [0, 1].
+
+    What was learned and what the base knew of other domains both survive for the most part: Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022. Raises InputError for another share, or models of different shapes.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"The share of the base is {share:g}, but must be from 0 to 1.")
+    old, new = base.state_dict(), tuned.state_dict()
+    if {name: value.shape for name, value in old.items()} != {name: value.shape for name, value in new.items()}:
+        raise InputError("The base and the tuned model have different weights. Average a model with its own base.")
+    averaged = copy.deepcopy(tuned)
+    averaged.load_state_dict(
+        {
+            name: torch.lerp(value, old[name].to(value.device), share) if value.is_floating_point() else value
+            for name, value in new.items()
+        }
+    )
+    return averaged
