@@ -58,7 +58,7 @@ class PairMetrics:
     recall_at_precision_90: float
     recall_at_precision_95: float
     best_f1: float
-    expected_calibration_error: Interval
+    expected_calibration_error: float
     log_loss: float
 
 
@@ -129,9 +129,9 @@ class Evaluation:
                     ("precision", pair.precision),
                     ("recall", pair.recall),
                     ("accuracy", pair.accuracy),
-                    ("expected calibration error", pair.expected_calibration_error),
                 )
             ),
+            f"  {'expected calibration error':<28}{pair.expected_calibration_error:8.4f}",
             f"  {'F1 if tuned on these pairs':<28}{pair.best_f1:8.4f}  (not a result: it has seen the labels)",
             "",
             f"Retrieval: {retrieval.queries:,} questions with a known duplicate, in a pool of {retrieval.pool:,}.",
@@ -191,9 +191,9 @@ def _pair_metrics(
 ) -> PairMetrics:
     groups = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
 
-    def interval(statistic: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], float]) -> Interval:
+    def interval(statistic: Callable[[NDArray[Any], NDArray[Any]], float]) -> Interval:
         def on(rows: NDArray[np.int64]) -> float:
-            return statistic(similarity[rows], labels[rows], probability[rows])
+            return statistic(similarity[rows], labels[rows])
 
         try:
             low, high = metrics.bootstrap_interval(on, groups, seed=seed)
@@ -206,16 +206,17 @@ def _pair_metrics(
         pairs=len(labels),
         duplicates=int(labels.sum()),
         threshold=threshold,
-        average_precision=interval(lambda s, y, _: metrics.average_precision(metrics.curve(s, y))),
-        f1=interval(lambda s, y, _: metrics.counts_at(s, y, threshold).f1),
-        precision=interval(lambda s, y, _: metrics.counts_at(s, y, threshold).precision),
-        recall=interval(lambda s, y, _: metrics.counts_at(s, y, threshold).recall),
-        accuracy=interval(lambda s, y, _: metrics.accuracy(s, y, threshold)),
+        average_precision=interval(lambda s, y: metrics.average_precision(metrics.curve(s, y))),
+        f1=interval(lambda s, y: metrics.counts_at(s, y, threshold).f1),
+        precision=interval(lambda s, y: metrics.counts_at(s, y, threshold).precision),
+        recall=interval(lambda s, y: metrics.counts_at(s, y, threshold).recall),
+        accuracy=interval(lambda s, y: metrics.accuracy(s, y, threshold)),
         roc_auc=metrics.roc_auc(cuts),
         recall_at_precision_90=metrics.recall_at_precision(cuts, 0.90),
         recall_at_precision_95=metrics.recall_at_precision(cuts, 0.95),
         best_f1=metrics.best_f1(cuts)[0],
-        expected_calibration_error=interval(lambda _, y, p: metrics.expected_calibration_error(p, y)),
+        # Without an interval: resampled pairs are repeated, and every repetition looks like miscalibration.
+        expected_calibration_error=metrics.expected_calibration_error(probability, labels),
         log_loss=metrics.log_loss(probability, labels),
     )
 
