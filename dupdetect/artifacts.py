@@ -38,6 +38,7 @@ __all__ = [
 
 MANIFEST = "dupdetect.json"
 FORMAT = 1
+_LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a detector folder: it has no {MANIFEST}. "
             "Make one with `dupdetect calibrate`, or leave --model out to use the shipped detector."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
     try:
         if content["format"] > FORMAT:
@@ -70,12 +71,16 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{folder} has format {content['format']}; dupdetect {__version__} reads up to {FORMAT}. "
                 "Update it: pip install --upgrade dupdetect"
             )
-        files = dict(content["files"])
+        files = {str(name): str(checksum) for name, checksum in content["files"].items()}
         manifest = Manifest(dict(content["encoder"]), content["calibration"], str(content["name"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} lacks or garbles {error}. Save the detector again.") from None
     for name, checksum in files.items():
         _check(folder, name, checksum)
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.is_file() and name not in files and name != MANIFEST and not file.name.startswith("."):
+            raise ArtifactError(f"{folder} holds {name}, which {MANIFEST} does not list. Take it out of the folder.")
     return manifest
 
 
@@ -108,12 +113,18 @@ def written_files(folder: Path) -> tuple[str, ...]:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays that `write_arrays` wrote; ArtifactError when the file is missing or damaged."""
+    """Read the arrays that `write_arrays` wrote; ArtifactError when the file is missing, damaged or far too large."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _LARGEST_EVIDENCE:
+            raise ArtifactError(f"{path} would unpack to {size:,} bytes, which is no evidence of ours. Do not use it.")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
+    except ArtifactError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise many kinds for a hostile file
+        raise ArtifactError(f"{path} cannot be read ({type(error).__name__}). Save the detector again.") from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -8,9 +8,11 @@ dot and ends in `.partial`.)
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,8 +40,10 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         _made(path, temporary.touch)
         yield temporary
         _flush(temporary)
-        _still_free(path, final, overwrite=overwrite)
-        temporary.replace(final)
+        if overwrite:
+            temporary.replace(final)
+        else:
+            _take_free_name(path, temporary, final)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -48,28 +52,33 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, *, overwrite: bool = False, expected: Collection[str] = ()) -> Iterator[Path]:
+def atomic_folder(
+    path: str | Path, *, overwrite: bool = False, expected: Collection[str] = (), marker: str | None = None
+) -> Iterator[Path]:
     """Yield the path of an empty temporary folder that becomes `path` when the block ends well.
 
-    `expected` are the names, at the top level, that an earlier run may have written. A folder is only overwritten when
-    it is empty, or holds nothing but such names and at least half of them: then it is an earlier output, and not a
-    folder of someone's own that happens to hold a `questions.csv`. It is deleted after the new one has its place.
+    `expected` are the names, at the top level, that an earlier run may have written; `marker` is the one of a file that
+    every run writes and that nobody else would. A folder is only overwritten when it is empty, or holds the marker and
+    nothing but files and folders with such names: then it is an earlier output, and not a folder of someone's own that
+    happens to hold a `questions.csv`. Without a marker it must hold nothing but files, and at least half of the names.
+    It is deleted after the new one has its place.
 
     Raises, before the block runs, `OutputExistsError` when `path` exists and `overwrite` is not set, and `InputError`
     when it cannot be made or must not be overwritten.
     """
     final = _final(path, overwrite=overwrite)
     if final.exists():
-        _refuse_foreign(path, final, expected)
+        _refuse_foreign(path, final, expected, marker)
     temporary = _temporary(final)
     try:
         _made(path, temporary.mkdir)
         yield temporary
         _flush_tree(temporary)
-        _still_free(path, final, overwrite=overwrite)
-        if final.exists():
+        if not overwrite:
+            _claim_free_name(path, temporary, final)
+        elif final.exists():
             # Once more: someone may have put a file there while the block ran.
-            _refuse_foreign(path, final, expected)
+            _refuse_foreign(path, final, expected, marker)
             _swap(temporary, final)
         else:
             temporary.rename(final)
@@ -86,12 +95,19 @@ def _final(path: str | Path, *, overwrite: bool) -> Path:
     final = Path(os.path.realpath(path))
     if not final.parent.is_dir():
         raise InputError(f"{path} cannot be written: there is no folder {final.parent}. Make it first.")
+    try:
+        final.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long, say: better now than after the work
+        raise InputError(f"{path} cannot be written: {error.strerror}. Name another output.") from error
     return final
 
 
 def _temporary(final: Path) -> Path:
-    # Beside the final path, since only within one file system is renaming a single step; cut, since names have a limit.
-    return final.with_name(f".{final.name[:100]}.{secrets.token_hex(6)}.partial")
+    # Beside the final path, since only within one file system is renaming a single step; short, since names have a
+    # limit, in bytes or characters.
+    return final.with_name(f".dupdetect-{secrets.token_hex(8)}.partial")
 
 
 def _made(path: str | Path, make: Callable[[], None]) -> None:
@@ -101,26 +117,69 @@ def _made(path: str | Path, make: Callable[[], None]) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}. Name another output.") from error
 
 
-def _still_free(path: str | Path, final: Path, *, overwrite: bool) -> None:
-    """Renaming would silently replace what another process has written there in the meantime."""
-    if not overwrite and os.path.lexists(final):
-        raise OutputExistsError(path)
+def _take_free_name(path: str | Path, temporary: Path, final: Path) -> None:
+    """Give a file its final name, unless another process has put something there in the meantime."""
+    try:
+        os.link(temporary, final)  # unlike renaming, it never replaces
+    except FileExistsError:
+        raise OutputExistsError(path) from None
+    except (OSError, AttributeError):  # no links on this file system, or none on this platform
+        if os.path.lexists(final):
+            raise OutputExistsError(path) from None
+        temporary.replace(final)
+    else:
+        with suppress(OSError):
+            temporary.unlink()
 
 
-def _refuse_foreign(path: str | Path, final: Path, expected: Collection[str]) -> None:
+def _claim_free_name(path: str | Path, temporary: Path, final: Path) -> None:
+    """Give a folder its final name, unless another process has put something there in the meantime."""
+    try:
+        if os.name != "nt":
+            # Renaming would replace an empty folder of someone else, on Windows nothing at all: so it must be our own.
+            final.mkdir()
+        temporary.rename(final)
+    except FileExistsError:
+        raise OutputExistsError(path) from None
+    except BaseException as error:
+        if os.name != "nt":
+            with suppress(OSError):
+                final.rmdir()  # does nothing when there is anything in it
+        if isinstance(error, OSError) and error.errno == errno.ENOTEMPTY:
+            raise OutputExistsError(path) from None
+        raise
+
+
+def _refuse_foreign(path: str | Path, final: Path, expected: Collection[str], marker: str | None) -> None:
     if not final.is_dir():
         raise InputError(f"{path} is not a folder, so it is not overwritten. Name another output folder.")
     home = Path("~").expanduser().resolve()
     if final in {home, Path.cwd(), *Path.cwd().parents} or final.is_mount():
         raise InputError(f"{path} is too important to be overwritten. Name another output folder.")
-    names = {entry.name for entry in final.iterdir()} - _DEBRIS
-    foreign = sorted(names.difference(expected))
-    if foreign or (names and 2 * len(names) < len(set(expected))):
-        found = f"it holds {foreign[0]!r}" if foreign else "most files of an earlier output are missing in it"
+    found = _unlike_an_output(final, expected, marker)
+    if found:
         raise InputError(
             f"{path} does not look like an earlier output ({found}), so it is not overwritten. "
             "Delete it yourself, or name another output folder."
         )
+
+
+def _unlike_an_output(folder: Path, expected: Collection[str], marker: str | None) -> str | None:
+    """Return what tells that a folder is no earlier output; None when it is one, or empty."""
+    with os.scandir(folder) as entries:
+        kinds = {entry.name: stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode) for entry in entries}
+    files = {name for name, kind in kinds.items() if kind == stat.S_IFREG}
+    folders = {name for name, kind in kinds.items() if kind == stat.S_IFDIR}
+    names = set(kinds) - (_DEBRIS & files)
+    if marker is not None and names and marker not in files:
+        return f"there is no file {marker!r} in it"
+    ours = set(expected) | ({marker} if marker else set())
+    foreign = sorted(names - (ours & (files | folders if marker else files)))
+    if foreign:
+        return f"it holds {foreign[0]!r}"
+    if marker is None and names and 2 * len(names) < len(ours):
+        return "most files of an earlier output are missing in it"
+    return None
 
 
 def _swap(new: Path, final: Path) -> None:

@@ -13,13 +13,21 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.artifacts import Manifest, read_arrays, read_manifest, write_arrays, write_manifest, written_files
+from dupdetect.artifacts import (
+    MANIFEST,
+    Manifest,
+    read_arrays,
+    read_manifest,
+    write_arrays,
+    write_manifest,
+    written_files,
+)
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration, Criterion, MaxF1
 from dupdetect.clustering import connection_strength, resolve
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.load import load_encoder, save_encoder
-from dupdetect.errors import ArtifactError, InputError, NotCalibratedError
+from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
 from dupdetect.keep import parse_keep, row_ranks
 from dupdetect.pairs import QuestionPairs, labelled
@@ -94,7 +102,7 @@ class Detector:
         if tier == "fast":
             raise ArtifactError("This version ships no fast tier. Use tier='default'.")
         folder = SHIPPED if name_or_path is None else Path(name_or_path)
-        if not (folder / "dupdetect.json").exists() and not _names_a_detector(str(name_or_path), folder):
+        if not (folder / MANIFEST).exists() and not _names_a_detector(str(name_or_path), folder):
             encoder = load_encoder(
                 {"engine": "sentence-transformers", "name": str(name_or_path)},
                 folder,
@@ -104,10 +112,15 @@ class Detector:
             )
             return cls(encoder, None, folder.name)
         manifest = read_manifest(folder)
-        encoder = load_encoder(manifest.encoder, folder, device=device)
-        calibration = None
-        if manifest.calibration is not None:
-            calibration = Calibration.from_dict(manifest.calibration, read_arrays(folder / EVIDENCE))
+        try:
+            encoder = load_encoder({**manifest.encoder, "name": str(folder)}, folder, device=device)
+            calibration = None
+            if manifest.calibration is not None:
+                calibration = Calibration.from_dict(manifest.calibration, read_arrays(folder / EVIDENCE))
+        except DupdetectError:
+            raise
+        except Exception as error:  # a folder from elsewhere may hold anything
+            raise ArtifactError(f"{folder} cannot be loaded ({type(error).__name__}: {error}).") from error
         return cls(encoder, calibration, manifest.name)
 
     @classmethod
@@ -146,7 +159,7 @@ class Detector:
         Raises OutputExistsError when it exists and `overwrite` is not set.
         """
         target = Path(folder)
-        with atomic_folder(target, overwrite=overwrite, expected=written_files(target)) as place:
+        with atomic_folder(target, overwrite=overwrite, expected=written_files(target), marker=MANIFEST) as place:
             encoder = save_encoder(self.encoder, place)
             calibration = None
             if self.calibration is not None:

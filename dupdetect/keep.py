@@ -73,7 +73,7 @@ def row_ranks(
 
 
 def _by_column(keep: Keep, column: str, cells: Sequence[str]) -> tuple[list[float], tuple[str, ...]]:
-    sign = -1.0 if keep.name == "max" else 1.0
+    sign = -1 if keep.name == "max" else 1
     filled = [cell.strip() for cell in cells if cell.strip()]
     for parse in (_number, _moment):
         readable = sum(parse(cell) is not None for cell in filled)
@@ -90,6 +90,10 @@ def _by_column(keep: Keep, column: str, cells: Sequence[str]) -> tuple[list[floa
 
 
 def _number(cell: str) -> float | None:
+    try:
+        return int(cell)  # exact, however long
+    except ValueError:
+        pass
     try:
         value = float(cell)
     except ValueError:

@@ -16,14 +16,23 @@ __all__ = ["canonical", "is_blank", "unique_canonical"]
 
 # Only names that HTML defines, so that `List<String>` and `List<Integer>` stay different.
 _HTML_TAG = re.compile(
-    r"</?(?:a|abbr|address|article|aside|b|blockquote|body|br|center|cite|code|col|dd|del|details|div|dl|dt|em|"
+    r"<(/?)(a|abbr|address|article|aside|b|blockquote|body|br|center|cite|code|col|dd|del|details|div|dl|dt|em|"
     r"figure|font|footer|form|h[1-6]|head|header|hr|html|i|img|input|ins|kbd|label|li|link|main|mark|meta|nav|ol|p|"
     r"pre|q|s|section|small|span|strike|strong|style|sub|summary|sup|table|tbody|td|tfoot|th|thead|title|tr|tt|u|ul)"
-    r"(?:\s[^<>]*)?/?>",
+    r"((?:\s[^<>]*)?/?)>",
     re.IGNORECASE,
 )
+# Tags that stand alone in HTML. Any other is markup only where its closing tag follows: `List<A>` is none.
+_ALONE = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "p"})
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
 _ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
+# Character numbers beyond Unicode. Python refuses to read thousands of digits.
+_NUMBER_ZEROS = re.compile(r"&#([xX]?)0+(?=[0-9a-fA-F])")
+_NUMBER_TOO_LARGE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
+# So many rounds undo any markup that a program wrote; more is an attack, which costs a round for each nesting.
+_ROUNDS = 8
+# As many combining marks in a row as Unicode's stream-safe form allows; ordering more takes quadratic time.
+_MARKS_IN_A_ROW = 30
 _TYPOGRAPHY = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'", "\u00b4": "'", "`": "'",
@@ -32,49 +41,82 @@ _TYPOGRAPHY = str.maketrans(
         "\u2026": "...", "\ufe0e": None, "\ufe0f": None,
     }
 )  # fmt: skip
+# Invisible, but they tell the flags of England and Scotland apart.
+_FLAG_LETTERS = frozenset(map(chr, range(0xE0020, 0xE0080)))
+_NO_MARKUP = str.maketrans("<>&", "   ")
 _END = ".?!\u3002\uff01\uff1f\u061f "
 
 
 def canonical(text: str) -> str:
     """Return the canonical form of `text`; two texts are the same question text when their forms are equal.
 
-    In this order, until nothing changes: HTML entities become characters, and HTML tags spaces; Unicode NFC;
-    typographic quotes, dashes and ellipses become plain ones; invisible characters (zero-width, direction marks, soft
-    hyphens, variation selectors) go, other control characters become spaces; case is folded; runs of white space become
-    one space; full stops, question and exclamation marks at the end go (unless the text has nothing else).
-    Accents, digits, compatibility characters (`m²` is not `m2`) and all other punctuation stay.
+    In this order, until nothing changes: HTML entities become characters, and HTML tags spaces (with all that is in
+    them, link targets too); Unicode NFC; typographic quotes, dashes and ellipses become plain ones; invisible
+    characters (zero-width, direction marks, soft hyphens, variation selectors) go, other control characters become
+    spaces; letters become small; runs of white space become one space; full stops, question and exclamation marks at
+    the end go (unless the text has nothing else). Accents, digits, compatibility characters (`m²` is not `m2`) and all
+    other punctuation stay, and so does what looks like a tag but is none: without a closing tag, or of a name that
+    HTML does not have.
+
+    So texts that differ in letter case alone (`git branch -d`, `git branch -D`) are one text. Time is linear in the
+    length; what is nested more deeply than programs nest it loses its `<`, `>` and `&`.
 
     The form of a form is itself. A text of nothing but white space and invisible characters has the form "".
 
     >>> canonical("  How do I reset\\u00a0my <b>password</b>?? ")
     'how do i reset my password'
     """
-    while True:
+    for _ in range(_ROUNDS):
         form = _fold(text)
         if form == text:
             return form
         text = form
+    while (form := _fold(text.translate(_NO_MARKUP))) != text:
+        text = form
+    return form
 
 
 def _fold(text: str) -> str:
     if "&" in text:
-        text = html.unescape(_ESCAPED_AMPERSANDS.sub("&", text))
+        text = _NUMBER_TOO_LARGE.sub("\ufffd", _NUMBER_ZEROS.sub(r"&#\1", _ESCAPED_AMPERSANDS.sub("&", text)))
+        text = html.unescape(text)
     if "<" in text:
-        text = _HTML_TAG.sub(" ", text)
+        text = _without_tags(text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY)
+        text = unicodedata.normalize("NFC", _stream_safe(text)).translate(_TYPOGRAPHY)
         text = "".join(_visible(c) for c in text)
     elif "`" in text:
         text = text.replace("`", "'")
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    text = unicodedata.normalize("NFC", text.casefold())
+        text = "".join(c if c.isprintable() or c in _FLAG_LETTERS else " " for c in text)
+    text = unicodedata.normalize("NFC", text.lower())
     text = " ".join(text.split())
     return text.rstrip(_END) or text
 
 
+def _without_tags(text: str) -> str:
+    closed = {match[2].lower() for match in _HTML_TAG.finditer(text) if match[1]}
+
+    def replaced(tag: re.Match[str]) -> str:
+        name = tag[2].lower()
+        return " " if tag[1] or name in closed or name in _ALONE else tag[0]
+
+    return _HTML_TAG.sub(replaced, text)
+
+
+def _stream_safe(text: str) -> str:
+    """Leave out combining marks beyond `_MARKS_IN_A_ROW`, as the stream-safe form of Unicode Annex 15 bounds them."""
+    marks = 0
+    kept = []
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= _MARKS_IN_A_ROW:
+            kept.append(character)
+    return "".join(kept)
+
+
 def _visible(character: str) -> str:
-    return "" if unicodedata.category(character) == "Cf" else character
+    return "" if unicodedata.category(character) == "Cf" and character not in _FLAG_LETTERS else character
 
 
 def is_blank(text: str) -> bool:

@@ -131,3 +131,43 @@ def test_arrays_round_trip_and_are_byte_stable(tmp_path):
 def test_a_device_that_the_engine_has_not(folder):
     with pytest.raises(InputError, match="cuda"):
         Detector.from_pretrained(folder, device="cuda")
+
+
+def test_a_file_that_no_checksum_covers_is_refused(folder):
+    manifest(folder, files={})
+    with pytest.raises(ArtifactError, match="does not list"):
+        Detector.from_pretrained(folder)
+
+
+def test_a_threshold_that_its_evidence_does_not_give_is_refused(folder):
+    calibration = json.loads((folder / MANIFEST).read_text())["calibration"]
+    for threshold in (0.1, 10**400):
+        manifest(folder, calibration={**calibration, "threshold": threshold})
+        with pytest.raises(ArtifactError):
+            Detector.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("content", ['{"format": 1, "files": [[1, 2]]}', "[" * 100_000])
+def test_hostile_manifests(folder, content):
+    (folder / MANIFEST).write_text(content)
+    with pytest.raises(ArtifactError):
+        Detector.from_pretrained(folder)
+
+
+def test_an_encoder_is_never_loaded_from_elsewhere(folder, tmp_path):
+    content = json.loads((folder / MANIFEST).read_text())
+    manifest(folder, encoder={**content["encoder"], "name": str(tmp_path / "elsewhere")})
+    assert Detector.from_pretrained(folder).encoder.fingerprint == content["encoder"]["fingerprint"]
+
+
+def test_evidence_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    write_arrays(tmp_path / "x.npz", {"a": np.zeros(1000)})
+    monkeypatch.setattr("dupdetect.artifacts._LARGEST_EVIDENCE", 100)
+    with pytest.raises(ArtifactError, match="unpack to"):
+        read_arrays(tmp_path / "x.npz")
+
+
+def test_evidence_that_is_no_archive_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(3))
+    with pytest.raises(ArtifactError):
+        read_arrays(tmp_path / "x.npy")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ class TestFile:
             (tmp_path / "out.csv").write_text("theirs")
         assert tree(tmp_path) == {"out.csv": b"theirs"}
 
+    @pytest.mark.parametrize("taken", [False, True])
+    def test_without_hard_links(self, tmp_path, monkeypatch, taken):
+        def refuse(*_, **__):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(atomic.os, "link", refuse)
+        making = atomic_file(tmp_path / "out.csv")
+        with pytest.raises(OutputExistsError) if taken else nullcontext(), making as temporary:
+            temporary.write_text("new")
+            if taken:
+                (tmp_path / "out.csv").write_text("theirs")
+        assert tree(tmp_path) == {"out.csv": b"theirs" if taken else b"new"}
+
     def test_a_link_keeps_pointing_to_the_file(self, tmp_path):
         (tmp_path / "real.csv").write_text("old")
         (tmp_path / "out.csv").symlink_to(tmp_path / "real.csv")
@@ -92,6 +106,17 @@ class TestFile:
 
 @pytest.mark.parametrize("make", [atomic_file, atomic_folder])
 class TestBoth:
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_a_name_of_many_bytes(self, tmp_path, make, overwrite):
+        name = "重" * 80
+        with make(tmp_path / name, overwrite=overwrite) as temporary:
+            assert len(temporary.name) < 40
+        assert list(tree(tmp_path)) == [name]
+
+    def test_a_name_that_is_too_long(self, tmp_path, make):
+        with pytest.raises(InputError, match="cannot be written"), make(tmp_path / ("x" * 300)):
+            pytest.fail("the block ran")
+
     def test_a_parent_that_is_not_there(self, tmp_path, make):
         with pytest.raises(InputError, match="no folder"), make(tmp_path / "none" / "out"):
             pytest.fail("the block ran")
@@ -190,6 +215,60 @@ class TestFolder:
     def test_a_folder_whose_only_file_has_one_of_our_names_is_not_ours(self, tmp_path):
         (tmp_path / "questions.csv").write_text("the export itself")
         self.refused(tmp_path, "most files of an earlier output are missing")
+
+    @pytest.mark.parametrize("theirs", [{}, {"thesis.odt": b"x"}], ids=["empty", "full"])
+    def test_one_that_appears_meanwhile_is_not_replaced(self, tmp_path, theirs):
+        def write(temporary):
+            write_output(temporary)
+            (tmp_path / "out").mkdir()
+            for name, content in theirs.items():
+                (tmp_path / "out" / name).write_bytes(content)
+
+        with pytest.raises(OutputExistsError), atomic_folder(tmp_path / "out") as temporary:
+            write(temporary)
+        assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+        assert tree(tmp_path / "out") == theirs
+
+    def test_a_marker_tells_an_earlier_output(self, tmp_path):
+        out = tmp_path / "out"
+        (out / "encoder").mkdir(parents=True)
+        (out / "run.json").write_text("old")
+        (out / ".DS_Store").write_text("x")
+        expected = (*EXPECTED, "encoder", "a", "b", "c")
+        with atomic_folder(out, overwrite=True, expected=expected, marker="run.json") as temporary:
+            (temporary / "run.json").write_text("new")
+        assert tree(tmp_path) == {"out": None, "out/run.json": b"new"}
+
+    @pytest.mark.parametrize(
+        ("folders", "files", "match"),
+        [
+            ([], ["questions.csv", "kept.csv"], "no file 'run.json'"),
+            (["run.json"], ["questions.csv"], "no file 'run.json'"),
+            ([], [".DS_Store", "kept.csv"], "no file 'run.json'"),
+            (["photos"], EXPECTED, "it holds 'photos'"),
+            ([".DS_Store"], EXPECTED, "it holds '.DS_Store'"),
+            ([], [*EXPECTED, "thesis.odt"], "it holds 'thesis.odt'"),
+        ],
+    )
+    def test_without_the_marker_or_with_more_it_is_none(self, tmp_path, folders, files, match):
+        for name in folders:
+            (tmp_path / name).mkdir()
+        for name in files:
+            (tmp_path / name).write_text("theirs")
+        before = tree(tmp_path)
+        making = atomic_folder(tmp_path, overwrite=True, expected=EXPECTED, marker="run.json")
+        with pytest.raises(InputError, match=match), making:
+            pytest.fail("the block ran")
+        assert tree(tmp_path) == before
+
+    def test_links_and_folders_are_no_files_of_an_earlier_output(self, tmp_path):
+        write_output(tmp_path / "out")
+        (tmp_path / "out" / "kept.csv").unlink()
+        (tmp_path / "out" / "kept.csv").mkdir()
+        self.refused(tmp_path / "out", "it holds 'kept.csv'")
+        (tmp_path / "out" / "kept.csv").rmdir()
+        (tmp_path / "out" / "kept.csv").symlink_to(tmp_path / "elsewhere")
+        self.refused(tmp_path / "out", "it holds 'kept.csv'")
 
     def test_a_file_is_never_overwritten(self, tmp_path):
         (tmp_path / "out").write_text("x")

@@ -134,6 +134,24 @@ def test_overwrite_never_deletes_a_folder_of_other_things(capsys, export, tmp_pa
     assert (mine / "thesis.txt").read_text() == "years of work"
 
 
+def test_an_output_that_holds_the_input_is_refused(capsys, tmp_path):
+    folder = tmp_path / "kag"
+    folder.mkdir()
+    labelled(folder / "train.csv")
+    before = (folder / "train.csv").read_bytes()
+    assert "lies in the output" in fails(capsys, "split", folder / "train.csv", "-o", folder, "--overwrite")
+    assert (folder / "train.csv").read_bytes() == before
+
+
+def test_folders_that_only_look_like_an_output_are_not_replaced(capsys, export, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("questions.csv", "kept.csv", "pairs.csv"):
+        (mine / name).write_text("mine")
+    fails(capsys, "dedupe", export, "-o", mine, "--overwrite")
+    assert (mine / "kept.csv").read_text() == "mine"
+
+
 def test_dedupe_at_a_threshold(capsys, export, tmp_path):
     code, out, _ = run(capsys, "dedupe", export, "--threshold", "0.999", "-o", tmp_path / "out")
     assert code == 0
@@ -235,6 +253,43 @@ def test_info_says_where_the_shipped_threshold_comes_from(capsys, shipped):
 
 
 # Failures: one line, what to do next
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys, tmp_path):
+    line = fails(capsys, "dedupe", tmp_path / "\x1b]0;title\x07.csv")
+    assert "\x1b" not in line
+    _, out, _ = run(capsys, "score", "a \x9b b", "a b", "--json")
+    assert out.isascii()
+
+
+def test_added_columns_never_repeat_a_name(capsys, tmp_path):
+    path = write(tmp_path / "p.csv", ["text1", "text2", "similarity"], [["a b", "A b?", "x"]])
+    _, out, _ = run(capsys, "score", path)
+    header = out.splitlines()[0].split(",")
+    assert header[3:] == ["dupdetect_similarity", "dupdetect_probability", "dupdetect_duplicate"]
+
+
+def test_a_text_of_one_enormous_character_number(capsys):
+    assert run(capsys, "score", "&#" + "1" * 5000 + ";", "a")[0] == 0
+
+
+def test_a_termination_request_cleans_up(tmp_path):
+    rows = [[str(i), f"question number {i} about thing {i * 7} " * 12] for i in range(20_000)]
+    path = write(tmp_path / "long.csv", ["id", "text"], rows)
+    process = subprocess.Popen([sys.executable, "-m", "dupdetect", "dedupe", str(path)], stderr=subprocess.PIPE)
+    time.sleep(4)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_closed_streams(export):
+    for redirection, status in (("- <&-", 1), (f"{export} --overwrite >&-", 0)):
+        command = f"{sys.executable} -m dupdetect dedupe {redirection}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, cwd=export.parent)
+        assert b"Traceback" not in done.stderr
+        assert done.returncode == status, done.stderr
 
 
 def test_wrong_column(capsys, export):

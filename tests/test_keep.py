@@ -46,3 +46,8 @@ def test_policies_on_unusable_columns(detector):
         detector.deduplicate({"text": ["a"]}, text="text", keep="max:votes")
     with pytest.raises(InputError, match="neither numbers nor ISO dates"):
         detector.deduplicate({"text": ["a"], "votes": ["many"]}, text="text", keep="max:votes")
+
+
+def test_long_whole_numbers_are_compared_exactly(detector):
+    frame = {"text": ["a b", "a b"], "votes": ["9007199254740992", "9007199254740993"]}
+    assert detector.deduplicate(frame, text="text", keep="max:votes").kept.tolist() == [False, True]

@@ -14,6 +14,8 @@ from made_up_questions import HALVES, pairs_of, question, random_rows, unhurried
 from dupdetect.errors import EmptyInputError, InputError, LeakageError
 from dupdetect.pairs import QuestionPairs
 from dupdetect.splits import DEFAULT_FRACTIONS, SPLIT_FILES, Splits, sketch_key, split_pairs, write_splits
+from dupdetect.splits.split import SPLITS
+from dupdetect.tables import read_table
 from dupdetect.text import canonical
 
 SPELLED = st.builds(question, st.integers(0, 60), st.integers(0, 2))
@@ -253,6 +255,14 @@ def test_files_hold_every_pair_and_the_report(tmp_path):
         ]
         assert written == expected
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == splits.report.to_dict()
+
+
+def test_written_questions_read_back(tmp_path):
+    rows = [(f"a{n}\rb", f"c{n}; {n}", bool(n % 2)) for n in range(40)] + [("x\ud800", "y z", True)]
+    splits = split_pairs(pairs_of(rows))
+    write_splits(splits, tmp_path)
+    back = [row[:2] for name in SPLITS for row in read_table(tmp_path / f"{name}.csv").rows]
+    assert sorted(back) == sorted((a.replace("\ud800", "\ufffd"), b) for a, b, _ in rows)
 
 
 def test_the_report_reads_as_a_table():

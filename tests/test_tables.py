@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,7 +32,20 @@ class TestColumns:
     def test_an_exact_name_wins(self):
         assert read("a,a,a#2\n1,2,3\n").column("a#2") == ["3"]
 
-    @pytest.mark.parametrize("name", ["txet", "text#3", "text#0", "text#", "#1", "text#²"])
+    def test_twenty_thousand(self):
+        start = time.perf_counter()
+        for names in ([f"n{number}" for number in range(20_000)], ["n"] * 20_000):
+            table = read(f"{','.join(names)}\n{',' * 19_999}\n")
+            assert [table.position(name) for name in table.selectors] == list(range(20_000))
+        assert time.perf_counter() - start < 4
+
+    def test_a_bare_number_is_no_column_without_a_name(self):
+        with pytest.raises(ColumnNotFoundError):
+            read("a,\nx,y\n").position("1")
+
+    @pytest.mark.parametrize(
+        "name", ["txet", "text#3", "text#0", "text#", "#1", "text#²", "text#01", "text#" + "9" * 5000]
+    )
     def test_unknown(self, name):
         with pytest.raises(ColumnNotFoundError):
             read("text,text\na,b\n").column(name)
@@ -90,6 +104,24 @@ class TestFiles:
         table = read_table("-")
         assert table.rows == tuple(rows)
         assert table.source.name == "standard input"
+
+    def test_closed_standard_input(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", None)
+        with pytest.raises(InputError, match="no standard input"):
+            read_table("-")
+        closed = io.TextIOWrapper(io.BytesIO())
+        closed.close()
+        monkeypatch.setattr(sys, "stdin", closed)
+        with pytest.raises(InputError, match="cannot be read"):
+            read_table("-")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems want Unicode names")
+    def test_a_name_that_is_not_utf8(self, tmp_path):
+        path = tmp_path / os.fsdecode(b"\xff.csv")
+        with pytest.raises(InputError, match=r"no file .*\ufffd\.csv"):
+            read_table(path)
+        path.write_text("a,b\n")
+        assert read_table(path).source.name == str(tmp_path / "\ufffd.csv")
 
     def test_polars_is_not_imported_for_csv(self, tmp_path):
         (tmp_path / "export.csv").write_text("a,b\n")

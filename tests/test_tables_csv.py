@@ -45,9 +45,14 @@ class TestDelimiter:
         assert table.column("question") == ["How, when, why?", "plain", "Yes, no"]
         assert "One column" in table.notes[0]
 
-    def test_a_header_that_lacks_names_is_not_a_single_column(self):
+    def test_text_of_a_single_column_may_hold_as_many_commas_in_every_row(self):
+        texts = ["Hi, how do I pay?", "Hi, where is my order?", "Hi, can I cancel?"]
+        table = read("\n".join(["question", *texts]))
+        assert (table.columns, table.column("question")) == (("question",), texts)
+        assert table.source.delimiter is None
+        assert "the same number of commas" in table.notes[0]
         with pytest.raises(BadRowsError):
-            read("question\n1,a\n2,b\n3,c\n")
+            read("\n".join(["question", *texts]), delimiter=",")
 
     def test_the_line_that_excel_writes(self):
         table = read("sep=;\r\na,b;c\r\n1;2\r\n")

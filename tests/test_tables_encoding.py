@@ -73,6 +73,15 @@ class TestEncoding:
             read(content)
         assert (caught.value.encoding, caught.value.offset) == ("utf-8", content.index(b"\xe9\n"))
 
+    @pytest.mark.parametrize(
+        ("encoding", "content"),
+        [("unicode_escape", b"text\na\\ud800b\\udfff \\ud83d\\ude00\n"), ("utf-7", b"text\na+2AA-b+3/8- +2D3eAA-\n")],
+    )
+    def test_halves_of_surrogate_pairs_are_replaced_and_said(self, encoding, content):
+        table = read(content, encoding=encoding)
+        assert table.rows == (("a\ufffdb\ufffd 😀",),)
+        assert "2 halves of surrogate pairs" in table.notes[0]
+
     @pytest.mark.parametrize("name", ["no-such", "base64", "a\0b"])
     def test_unknown_name(self, name):
         with pytest.raises(InputError, match="There is no encoding"):

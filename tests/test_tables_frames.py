@@ -134,6 +134,16 @@ class TestFrames:
         with pytest.raises(InputError):
             table_from_frame(frame)
 
+    @pytest.mark.parametrize("value", [10**5000, [10**5000], {(1,): 2}], ids=["integer", "nested", "key"])
+    def test_a_value_without_a_text_form(self, value):
+        with pytest.raises(InputError, match="no text form"):
+            table_from_frame({"a": [value]})
+
+    def test_an_error_lists_thirty_columns_at_most(self):
+        with pytest.raises(InputError, match="'29': 1, and 20 more") as caught:
+            table_from_frame({str(number): ["x"] * (1 + number // 49) for number in range(50)})
+        assert "'30'" not in str(caught.value)
+
     def test_all_splits_of_a_dataset_are_not_one_table(self):
         split = SimpleNamespace(column_names=["text"])
         with pytest.raises(InputError, match="one of them"):

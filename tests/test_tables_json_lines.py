@@ -56,6 +56,23 @@ class TestJsonLines:
         assert table.rows == (("x\ufffdy",), ("😀",))
         assert "1 cell held half of a surrogate pair" in table.notes[0]
 
+    @pytest.mark.parametrize("number", ["1.10", "12345678901234567890.123", "1e999", "-0.0", "1E5"])
+    def test_numbers_stay_as_written(self, number):
+        assert read(f'{{"a": {number}}}\n', "export.jsonl").rows == ((number,),)
+
+    @pytest.mark.parametrize(
+        ("content", "line"),
+        [
+            ('{"a": 1}\n\n{"b": 1, "id": 2, "id": 2}\n', 3),
+            ('{"a": {"id": 1, "id": 2}}', 1),
+            ('[\n{"a": 1},\n\n {"b": 1, "id": 2,\n "id": 3}]', 4),
+            ('\n[{"id": 1, "id": 2}]', 2),
+        ],
+    )
+    def test_a_repeated_key_names_line_and_key(self, content, line):
+        with pytest.raises(InputError, match=f"line {line}: the key 'id' stands twice"):
+            read(content, "export.json")
+
     def test_a_delimiter_makes_no_sense(self):
         with pytest.raises(InputError, match="--delimiter"):
             read('{"a": 1}', "export.jsonl", delimiter=";")

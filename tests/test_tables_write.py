@@ -67,6 +67,12 @@ class TestWriting:
             "＝1+1",
             "+49 30 1234",
             "--5",
+            " =1",
+            "\xa0=1",
+            "\ufeff@x",
+            "\u200b\u2060 +A1",
+            "\0-A1",
+            " \xad＝1",
         ],
     )
     def test_excel_safe_defuses_formulas(self, cell):
@@ -76,7 +82,9 @@ class TestWriting:
         assert table.columns == ("'" + cell, "b")
         assert table.rows == (("x", "'" + cell),)
 
-    @pytest.mark.parametrize("cell", ["-5", "+3.2", "-1,234.5", "-1e-5", "text", "a=b", " =1", "", "'=1", "5%"])
+    @pytest.mark.parametrize(
+        "cell", ["-5", "+3.2", "-1,234.5", "-1e-5", "text", "a=b", " -5", "\xa0text", "", "'=1", "5%"]
+    )
     def test_excel_safe_leaves_the_rest(self, cell):
         file = io.StringIO(newline="")
         write_csv(file, ["a", "b"], [["x", cell]], excel_safe=True)
@@ -86,6 +94,11 @@ class TestWriting:
         file = io.StringIO(newline="")
         write_csv(file, ["a", "b"], [["=1+1", "@x"]])
         assert read(file.getvalue()).rows == (("=1+1", "@x"),)
+
+    def test_halves_of_surrogate_pairs_are_replaced(self, tmp_path):
+        write_csv(tmp_path / "out.csv", ["a\ud800"], [["\udcff b"]])
+        back = read_table(tmp_path / "out.csv")
+        assert (back.columns, back.rows) == (("a\ufffd",), (("\ufffd b",),))
 
     def test_rows_of_another_width_are_refused(self):
         with pytest.raises(ValueError, match="2 cells where the header has 1"):

@@ -24,7 +24,13 @@ from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.link import log_odds, logistic_fit
 from dupdetect.calibration.measures import measured, percent
 from dupdetect.calibration.threshold import choose_threshold
-from dupdetect.errors import ArtifactError, CalibrationError, EncoderMismatchError, InputError
+from dupdetect.errors import (
+    ArtifactError,
+    CalibrationError,
+    EncoderMismatchError,
+    InputError,
+    UnreachableCriterionError,
+)
 from dupdetect.metrics.inputs import BoolArray, FloatArray
 
 MINIMUM_OF_EACH_KIND = 20
@@ -235,7 +241,7 @@ class Calibration:
         try:
             if values["link"] != "logistic":
                 raise ArtifactError(f"The link {values['link']!r} is not known here. Update dupdetect.")
-            return cls(
+            calibration = cls(
                 threshold=float(values["threshold"]),
                 criterion=criterion_from_dict(values["criterion"]),
                 prevalence=float(values["prevalence"]),
@@ -245,7 +251,14 @@ class Calibration:
                 sample=CalibrationSample.from_arrays(evidence),
                 data=str(values["data"]),
             )
+            chosen = choose_threshold(calibration.criterion, calibration.sample, calibration.prevalence)
+            if abs(chosen - calibration.threshold) > 1e-6:
+                raise ArtifactError(
+                    f"The threshold {calibration.threshold:g} is not the one that its evidence gives ({chosen:g}) for: "
+                    f"{calibration.criterion}. Calibrate again."
+                )
+            return calibration
         except KeyError as error:
             raise ArtifactError(f"The calibration lacks {error}. Calibrate again.") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, UnreachableCriterionError) as error:
             raise ArtifactError(f"The calibration is damaged: {error} Calibrate again.") from None

@@ -6,8 +6,11 @@ Data goes to stdout, progress and notes to stderr. Exit status: 0 done, 1 an err
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -15,7 +18,7 @@ import click
 
 from dupdetect._version import __version__
 from dupdetect.cli import exports, models, pairs
-from dupdetect.cli.terminal import show
+from dupdetect.cli.terminal import printable, show
 from dupdetect.errors import DupdetectError
 
 __all__ = ["cli", "main", "show"]
@@ -24,10 +27,12 @@ __all__ = ["cli", "main", "show"]
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _prepare_streams()
     try:
         with cli.make_context("dupdetect", given) as context:
             cli.invoke(context)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as done:  # --help, --version
         status = done.exit_code
@@ -41,13 +46,32 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except DupdetectError as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"Error: {printable(' '.join(str(error).split()))}", err=True)
         status = 1
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{where}. Nothing was written under the final name.", err=True)
+        message = f"Error: {error.strerror or error}{where}. An output that was begun is not there."
+        click.echo(printable(message), err=True)
+        status = 1
+    except MemoryError:
+        click.echo(
+            "Error: out of memory. The number of pairs found grows with the square of texts that are nearly the same: "
+            "raise --threshold, take less of the file at a time, or use a machine with more memory.",
+            err=True,
+        )
         status = 1
     sys.exit(status)
+
+
+def _prepare_streams() -> None:
+    """Write what a stream cannot encode as escapes, and treat a request to end like Ctrl-C: clean up, then go."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):  # Windows has no SIGHUP
+                signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

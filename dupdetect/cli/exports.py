@@ -18,7 +18,7 @@ from dupdetect.cli.options import (
     point_options,
     table_options,
 )
-from dupdetect.cli.terminal import as_json_text, check_free, show, write_table
+from dupdetect.cli.terminal import as_json_text, check_free, printable, show, write_table
 
 
 @click.command(short_help="Find the duplicates in an export.")
@@ -79,7 +79,7 @@ def dedupe(
     point = operating_point(min_precision, min_recall, threshold, prevalence)
     parse_keep(keep)
     target = Path(output) if output else _beside(export)
-    check_free(target, overwrite)
+    check_free(target, overwrite, export)
     questions = Questions.read(
         export, text=text or None, id=id_column, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows
     )
@@ -87,9 +87,9 @@ def dedupe(
     result = detector.deduplicate(questions, keep=keep, progress=show)
     result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     for note in result.notes:
-        click.echo(f"Note: {note}", err=True)
+        click.echo(f"Note: {printable(note)}", err=True)
     record = result.record()
-    click.echo(as_json_text({**record, "output": str(target)}) if as_json else _summary(record, target))
+    click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(_summary(record, target)))
 
 
 @click.command(short_help="Find the known questions that new ones ask.")
@@ -136,7 +136,7 @@ def match(
     from dupdetect.tables import read_table
 
     point = operating_point(min_precision, min_recall, threshold, prevalence)
-    check_free(output, overwrite)
+    check_free(output, overwrite, queries, against)
     table = partial(read_table, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
     asked = Questions.from_table(table(queries), text=text or None)
     known = Questions.from_table(table(against), text=against_text or text or None, id=against_id)
@@ -145,7 +145,7 @@ def match(
     write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
     for name, questions in ((queries, asked), (against, known)):
         for note in questions.notes:
-            click.echo(f"Note: {name}: {note}", err=True)
+            click.echo(f"Note: {printable(f'{name}: {note}')}", err=True)
     hits = sum(found is not None for found in matches)
     click.echo(f"{hits:,} of {len(matches):,} queries match one of {len(known):,} known questions.", err=True)
 

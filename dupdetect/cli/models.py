@@ -17,7 +17,7 @@ from dupdetect.cli.options import (
     pair_options,
     point_options,
 )
-from dupdetect.cli.terminal import as_json_text, check_free, read_labelled, show
+from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
@@ -55,7 +55,7 @@ def calibrate(
     """
     from dupdetect.detector import Detector
 
-    check_free(output, overwrite)
+    check_free(output, overwrite, pairs)
     criterion = criterion_of(min_precision, min_recall)
     labelled = read_labelled(pairs, left, right, label)
     base = load_detector(model)
@@ -63,7 +63,7 @@ def calibrate(
         base.encoder, labelled, criterion=criterion, data=Path(pairs).name, name=Path(output).name, progress=show
     )
     detector.save_pretrained(output, overwrite=overwrite)
-    click.echo(as_json_text(_described(detector)) if as_json else _info_text(detector))
+    click.echo(as_json_text(_described(detector)) if as_json else printable(_info_text(detector)))
 
 
 @click.command(short_help="Measure a detector on labelled pairs.")
@@ -112,7 +112,7 @@ def info(model: str | None, as_json: bool) -> None:
     dupdetect info my-detector --json
     """
     detector = load_detector(model)
-    click.echo(as_json_text(_described(detector)) if as_json else _info_text(detector))
+    click.echo(as_json_text(_described(detector)) if as_json else printable(_info_text(detector)))
 
 
 def _described(detector: Detector) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dupdetect.cli.options import (
     point_options,
     table_options,
 )
-from dupdetect.cli.terminal import as_json_text, check_free, read_labelled, show, write_table
+from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show, write_table
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
@@ -66,13 +66,13 @@ def score(
     point = operating_point(min_precision, min_recall, threshold, prevalence)
     if len(what) == 2:
         explanation = load_detector(model).at(**point).explain(*what)
-        click.echo(as_json_text(asdict(explanation)) if as_json else str(explanation))
+        click.echo(as_json_text(asdict(explanation)) if as_json else printable(str(explanation)))
         return
     if as_json:
         raise click.UsageError("--json goes with two texts; a file of pairs gives CSV.")
     from dupdetect.tables import read_table
 
-    check_free(output, overwrite)
+    check_free(output, overwrite, what[0])
     table = read_table(what[0], encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
     columns, rows = _scored(table, left, right, load_detector(model).at(**point))
     write_table(output, columns, rows, excel_safe=excel_safe, overwrite=overwrite)
@@ -106,8 +106,9 @@ def split(
     from dupdetect.atomic import atomic_folder
     from dupdetect.splits import SPLIT_FILES, split_pairs, write_splits
 
+    check_free(output, overwrite, pairs)
     labelled = read_labelled(pairs, left, right, label)
-    with atomic_folder(Path(output), overwrite=overwrite, expected=SPLIT_FILES) as place:
+    with atomic_folder(Path(output), overwrite=overwrite, expected=SPLIT_FILES, marker="report.json") as place:
         splits = split_pairs(labelled, seed=seed)
         splits.check()
         write_splits(splits, place)
@@ -119,6 +120,7 @@ def _scored(
 ) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
     """Return the columns and rows of a table of pairs with similarity, probability and duplicate added."""
     from dupdetect.pairs import pair_columns
+    from dupdetect.results.cells import free_names
 
     first, second = pair_columns(table.columns, left, right)
     found = detector.decide(list(zip(table.column(first), table.column(second), strict=True)), progress=show)
@@ -128,4 +130,5 @@ def _scored(
             table.rows, found.similarity, found.probability, found.duplicate, strict=True
         )
     )
-    return (*table.columns, "similarity", "probability", "duplicate"), rows
+    added = free_names(table.columns, ("similarity", "probability", "duplicate"))
+    return (*table.columns, *added), rows

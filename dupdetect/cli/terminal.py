@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dupdetect.errors import OutputExistsError
+from dupdetect.errors import InputError, OutputExistsError
 
 if TYPE_CHECKING:
     from dupdetect.pairs import QuestionPairs
 
-__all__ = ["as_json_text", "check_free", "read_labelled", "show", "write_table"]
+__all__ = ["as_json_text", "check_free", "printable", "read_labelled", "show", "write_table"]
 
 
 def write_table(
@@ -26,6 +26,8 @@ def write_table(
     from dupdetect.atomic import atomic_file
     from dupdetect.tables import write_csv
 
+    if output is None and sys.stdout is None:
+        raise InputError("Standard output is closed. Name a file with -o.")
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):  # cells go out as they are, whatever the console's habits
             sys.stdout.reconfigure(encoding="utf-8", newline="")
@@ -35,10 +37,17 @@ def write_table(
         write_csv(file, columns, rows, excel_safe=excel_safe)
 
 
-def check_free(output: str | Path | None, overwrite: bool) -> None:
-    """Refuse an output that exists before an hour is spent on it."""
-    if output is not None and Path(output).exists() and not overwrite:
+def check_free(output: str | Path | None, overwrite: bool, *inputs: str) -> None:
+    """Refuse, before an hour is spent on it, an output that exists, or that holds one of the inputs."""
+    if output is None or not Path(output).exists():
+        return
+    if not overwrite:
         raise OutputExistsError(output)
+    target = Path(output).resolve()
+    for given in inputs:
+        path = Path(given).resolve()
+        if given != "-" and (path == target or target in path.parents):
+            raise InputError(f"{given} lies in the output {output}, which would be replaced. Name another output.")
 
 
 @contextlib.contextmanager
@@ -64,4 +73,10 @@ def read_labelled(path: str, left: str | None, right: str | None, label: str | N
 
 
 def as_json_text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Return JSON in ASCII: readable by any program, and without control characters for a terminal to obey."""
+    return json.dumps(value, indent=2)
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters as escapes: what came from a file must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

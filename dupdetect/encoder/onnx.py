@@ -99,13 +99,22 @@ class OnnxEncoder:
         try:
             session = onnxruntime.InferenceSession(files[_MODEL], options, providers=["CPUExecutionProvider"])
             max_length = int(session.get_modelmeta().custom_metadata_map[_MAX_LENGTH])
+            if not 4 <= max_length <= 8192:
+                raise ValueError(max_length)
         except Exception as error:  # onnxruntime's own errors have no common base
             raise _damaged(folder, _MODEL, "an encoder made by scripts/export_encoder.py") from error
         try:
             tokenizer = Tokenizer.from_str(files[_TOKENIZER].decode())
         except Exception as error:  # tokenizers raises bare Exception
             raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
-        return cls(session, tokenizer, files=files, max_length=max_length, threads=threads)
+        encoder = cls(session, tokenizer, files=files, max_length=max_length, threads=threads)
+        try:
+            rows = encoder.encode(["a"])
+        except Exception as error:  # what the graph takes and gives shows only when it runs
+            raise _damaged(folder, _MODEL, "an encoder made by scripts/export_encoder.py") from error
+        if not np.isclose(np.linalg.norm(rows), 1.0, atol=1e-3):
+            raise _damaged(folder, _MODEL, "an encoder that gives rows of length 1")
+        return encoder
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy or send to another process as files: sessions cannot be, and each process needs its own."""

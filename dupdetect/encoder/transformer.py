@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformerEncoder"]
 
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
+
 
 class TransformerEncoder:
     """A sentence-transformers model that gives unit rows.
@@ -51,6 +53,11 @@ class TransformerEncoder:
             from sentence_transformers import SentenceTransformer
         except ImportError:
             raise MissingExtraError("train", f"The model {name_or_path}", "sentence-transformers") from None
+        pickled = [file.name for kind in _PICKLED for file in Path(name_or_path).rglob(kind)]
+        if pickled:
+            raise ArtifactError(
+                f"{name_or_path} holds {pickled[0]}, and pickled weights are not loaded. Save the model as safetensors."
+            )
         try:
             model = SentenceTransformer(
                 name_or_path,

@@ -18,7 +18,7 @@ from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
-from dupdetect.results.cells import exact, rounded
+from dupdetect.results.cells import exact, free_names, rounded
 from dupdetect.tables import write_csv
 
 if TYPE_CHECKING:
@@ -201,10 +201,15 @@ class Deduplication:
         Raises OutputExistsError when it exists and `overwrite` is not set, InputError when it cannot be made.
         """
         target = Path(folder)
-        with atomic_folder(target, overwrite=overwrite, expected=OUTPUT_FILES) as place:
+        with atomic_folder(target, overwrite=overwrite, expected=OUTPUT_FILES, marker="run.json") as place:
             table = self.questions.table
             with (place / "questions.csv").open("w", encoding="utf-8", newline="") as file:
-                write_csv(file, [*table.columns, *self._result_columns()], self._result_rows(), excel_safe=excel_safe)
+                write_csv(
+                    file,
+                    [*table.columns, *free_names(table.columns, RESULT_COLUMNS)],
+                    self._result_rows(),
+                    excel_safe=excel_safe,
+                )
             with (place / "kept.csv").open("w", encoding="utf-8", newline="") as file:
                 kept_rows = (row for row, stays in zip(table.rows, self.kept, strict=True) if stays)
                 write_csv(file, table.columns, kept_rows, excel_safe=excel_safe)
@@ -231,14 +236,6 @@ class Deduplication:
             "packages": {name: metadata.version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
             "python": platform.python_version(),
         }
-
-    def _result_columns(self) -> tuple[str, ...]:
-        """Return the names of the added columns, prefixed when the input (an earlier result, say) has one of them."""
-        taken = set(self.questions.table.columns)
-        names: tuple[str, ...] = RESULT_COLUMNS
-        while taken.intersection(names):
-            names = tuple(f"dupdetect_{name}" for name in names)
-        return names
 
     def _survivor_names(self) -> list[str]:
         """Return (n,) ids of the rows that stay; a row that is kept names itself."""

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 
 from dupdetect.questions import Questions
-from dupdetect.results.cells import exact, rounded
+from dupdetect.results.cells import exact, free_names, rounded
 
 __all__ = ["Match", "Matches"]
 
@@ -60,4 +60,5 @@ class Matches(Sequence["tuple[Match, ...] | None"]):
 
     def columns(self) -> tuple[str, ...]:
         """Return the header that goes with `rows`."""
-        return (*self.queries.table.columns, "match_rank", "match_id", "match_text", "similarity", "probability")
+        added = ("match_rank", "match_id", "match_text", "similarity", "probability")
+        return (*self.queries.table.columns, *free_names(self.queries.table.columns, added))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from datetime import date, time
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables.encoding import is_utf8
+from dupdetect.tables.encoding import LONE_SURROGATE, is_utf8, printable
 from dupdetect.tables.table import Row, Source, Table
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_NAMES = 30
+
+
+class WrittenFloat(float):
+    """A number of a JSON file, with the text it had there: 1.10 and 12345678901234567890.123 are other floats."""
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenFloat:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
 
 
 def text_of_column(values: Iterable[object]) -> list[str]:
@@ -20,9 +31,14 @@ def text_of_column(values: Iterable[object]) -> list[str]:
 
 
 def text_of(value: object) -> str:
-    """Return the one text form of a value that is not text: see `read_table`. NaN is missing, and so empty."""
+    """Return the one text form of a value that is not text: see `read_table`. NaN is missing, and so empty.
+
+    Raises `InputError` for what has none, such as a list that holds itself or an integer of more than 4,300 digits.
+    """
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return ""
+    if isinstance(value, WrittenFloat):
+        return value.text
     if isinstance(value, float) and math.isnan(value):
         return ""
     if isinstance(value, str):
@@ -32,7 +48,13 @@ def text_of(value: object) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bool | int | float | list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=text_of)
+        try:
+            return json.dumps(value, ensure_ascii=False, default=text_of)
+        except InputError:
+            raise
+        except (ValueError, TypeError, RecursionError) as error:
+            kind = type(value).__name__
+            raise InputError(f"A value of the type {kind} has no text form ({error}). Make it text first.") from error
     plain = getattr(value, "tolist", None)  # numpy's numbers and arrays
     return text_of(plain()) if plain else str(value)
 
@@ -42,9 +64,9 @@ def cells_of_columns(names: Iterable[str], columns: Sequence[Sequence[str]]) -> 
     repaired = 0
     clean = []
     for cells in ([*names], *columns):
-        if _LONE_SURROGATE.search("".join(cells)):
-            repaired += sum(_LONE_SURROGATE.search(cell) is not None for cell in cells)
-            cells = [_LONE_SURROGATE.sub("\ufffd", cell) for cell in cells]
+        if LONE_SURROGATE.search("".join(cells)):
+            repaired += sum(LONE_SURROGATE.search(cell) is not None for cell in cells)
+            cells = [*map(printable, cells)]
         clean.append(cells)
     note = f"{counted(repaired, 'cell', 'cells')} held half of a surrogate pair, now the replacement character U+FFFD."
     return tuple(clean[0]), tuple(zip(*clean[1:], strict=True)), [note] if repaired else []
@@ -53,9 +75,12 @@ def cells_of_columns(names: Iterable[str], columns: Sequence[Sequence[str]]) -> 
 def table_of_columns(names: Sequence[str], columns: Sequence[Sequence[str]], source: Source) -> Table:
     if not names:
         raise EmptyInputError(f"The {source.name} has no columns. Hand in one with a column of texts.")
-    lengths = dict(zip(names, map(len, columns), strict=True))
-    if len(set(lengths.values())) > 1:
-        raise InputError(f"The columns differ in length: {lengths}. Make them equally long.")
+    lengths = [*map(len, columns)]
+    if len(set(lengths)) > 1:
+        each = itertools.islice(zip(names, lengths, strict=True), _MOST_NAMES)
+        listed = ", ".join(f"{name!r}: {length}" for name, length in each)
+        more = f", and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        raise InputError(f"The columns differ in length: {listed}{more}. Make them equally long.")
     header, rows, notes = cells_of_columns(names, columns)
     return Table(header, rows, source, tuple(notes))
 

@@ -32,21 +32,25 @@ def without_announcement(text: str) -> tuple[str, str | None]:
 def delimiter_of(text: str, announced: str | None, suffix: str) -> tuple[str | None, list[str]]:
     delimiter = announced or _detect_delimiter(text, prefer="\t" if suffix == ".tsv" else "")
     if delimiter is None:
-        return None, ["One column: the first line, taken as its name, holds no delimiter."]
+        note = "One column: the first line, taken as its name, holds no delimiter."
+        common = _delimiter_of_every_row(_sample(text)[1])
+        if common:
+            note += (
+                f" Yet all lines below hold the same number of {_DELIMITER_NAMES[common]}s: if these separate columns, "
+                "name each of them in the first line."
+            )
+        return None, [note]
     return delimiter, [] if delimiter == "," else [f"The delimiter is {_DELIMITER_NAMES[delimiter]}."]
 
 
 def _detect_delimiter(text: str, prefer: str) -> str | None:
     """Return the delimiter that explains the header and most of the first rows, or None if there is one column."""
-    lines = re.split(r"\r\n|\n|\r", _QUOTED_CELL.sub("x", text[:_SAMPLE_CHARACTERS]))
-    if len(text) > _SAMPLE_CHARACTERS and len(lines) > 1:
-        del lines[-1]  # it may have been cut off
-    header, *body = [line for line in lines if line.strip()][:_SAMPLE_LINES] or [""]
+    header, body = _sample(text)
     if prefer and prefer in header:
         return prefer
     candidates = [delimiter for delimiter in _DELIMITERS if delimiter in header]
     if not candidates:
-        return _delimiter_of_rows_alone(body)
+        return None
 
     def explained(delimiter: str) -> tuple[float, int]:
         cuts = header.count(delimiter)
@@ -56,8 +60,17 @@ def _detect_delimiter(text: str, prefer: str) -> str | None:
     return max(candidates, key=explained)
 
 
-def _delimiter_of_rows_alone(body: Sequence[str]) -> str | None:
-    """Tell a header that lacks names from a list of free text whose commas come and go."""
+def _sample(text: str) -> tuple[str, list[str]]:
+    """Return the header and the first lines that are not blank, without what stands in quotes."""
+    lines = re.split(r"\r\n|\n|\r", _QUOTED_CELL.sub("x", text[:_SAMPLE_CHARACTERS]))
+    if len(text) > _SAMPLE_CHARACTERS and len(lines) > 1:
+        del lines[-1]  # it may have been cut off
+    header, *body = [line for line in lines if line.strip()][:_SAMPLE_LINES] or [""]
+    return header, body
+
+
+def _delimiter_of_every_row(body: Sequence[str]) -> str | None:
+    """Return a delimiter that cuts all rows alike: perhaps the header lacks names, perhaps these are texts."""
     for delimiter in _DELIMITERS:
         cuts = {line.count(delimiter) for line in body}
         if len(body) >= 3 and len(cuts) == 1 and cuts != {0}:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from dupdetect.errors import EncodingError, InputError
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str, list[str]]:
     """Return the text without its byte order mark, the encoding, and notes."""
     if encoding is not None:
-        return _decode_as(content, name, _known_encoding(encoding)), encoding, []
+        text, notes = _without_halves(_decode_as(content, name, _known_encoding(encoding)))
+        return text, encoding, notes
     marked = _marked_encoding(content)
     if marked:
         note = f"Read as {marked.removesuffix('-sig').upper()} with a byte order mark."
@@ -30,6 +34,21 @@ def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str, l
         "If characters look wrong, name the encoding with --encoding."
     )
     return text, "cp1252", [note]
+
+
+def printable(text: str) -> str:
+    """Return text that can be written as UTF-8: halves of surrogate pairs become U+FFFD."""
+    return LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _without_halves(text: str) -> tuple[str, list[str]]:
+    """Join the surrogate pairs that utf-7, unicode_escape and their like may leave, and replace the halves."""
+    if not LONE_SURROGATE.search(text):
+        return text, []
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    text, count = LONE_SURROGATE.subn("\ufffd", joined)
+    note = f"{count:,} {'half' if count == 1 else 'halves'} of surrogate pairs became the replacement character U+FFFD."
+    return text, [note] if count else []
 
 
 def _known_encoding(encoding: str) -> str:

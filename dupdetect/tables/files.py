@@ -8,21 +8,33 @@ import zlib
 from pathlib import Path, PurePath
 
 from dupdetect.errors import InputError
+from dupdetect.tables.encoding import printable
 
 
 def load(path: str | Path) -> tuple[str, str, bytes]:
     """Return the name for messages, the last suffix in lower case, and the bytes."""
     if str(path) == "-":
-        return "standard input", "", sys.stdin.buffer.read()
+        return "standard input", "", _standard_input()
+    name = printable(str(path))
     try:
-        return str(path), PurePath(path).suffix.lower(), Path(path).read_bytes()
+        return name, PurePath(path).suffix.lower(), Path(path).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"There is no file {path}. Check the name, and the folder it is looked for in.") from None
+        raise InputError(f"There is no file {name}. Check the name, and the folder it is looked for in.") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder. Name one file in it.") from None
+        raise InputError(f"{name} is a folder. Name one file in it.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{path} cannot be read: {reason}. Check the name and its permissions.") from error
+        raise InputError(f"{name} cannot be read: {reason}. Check the name and its permissions.") from error
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:  # closed before the program began
+        raise InputError("There is no standard input to read. Name a file, or send one in with <.")
+    try:
+        return sys.stdin.buffer.read()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"Standard input cannot be read: {reason}. Name a file, or send one in with <.") from error
 
 
 def unpack(raw: bytes, name: str, *, gzipped: bool) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def _cells_of_sequence(values: Any) -> list[str]:
     if hasattr(values, "column_names") or isinstance(values, Mapping):
         raise InputError("A dict of tables was handed in, such as all splits of a dataset. Hand in one of them.")
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InputError(f"Each column must be a list of values, not {values!r}. Put it in a list.")
+        raise InputError(f"Each column must be a list of values, not {reprlib.repr(values)}. Put it in a list.")
     return text_of_column(values)
 
 

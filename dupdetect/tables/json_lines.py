@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables.cells import cells_of_columns, counted, text_of_column
+from dupdetect.tables.cells import WrittenFloat, cells_of_columns, counted, text_of_column
 from dupdetect.tables.table import Row
+
+
+class _RepeatedKeyError(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise _RepeatedKeyError(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return record
+
+
+_DECODER = json.JSONDecoder(parse_float=WrittenFloat, object_pairs_hook=_object)
 
 
 def json_records(text: str, name: str) -> list[Mapping[str, object]]:
@@ -31,12 +46,31 @@ def json_records(text: str, name: str) -> list[Mapping[str, object]]:
 
 def _json_value(text: str, name: str, line: int) -> Any:
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
+    except _RepeatedKeyError as error:
+        line += _lines_before_repeated_key(text)
+        raise InputError(
+            f"{name}, line {line}: the key {error.args[0]!r} stands twice in one object. Keep one of them."
+        ) from None
     except json.JSONDecodeError as error:
         line += error.lineno - 1
         raise InputError(f"{name}, line {line}: broken JSON ({error.msg}). Correct that line.") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}, line {line}: JSON that cannot be read ({error}). Correct that line.") from None
+
+
+def _lines_before_repeated_key(text: str) -> int:
+    """Return the number of lines before the item with the repeated key, in a list of items that are fine up to it."""
+    if text.lstrip()[:1] != "[":
+        return 0
+    at = text.index("[") + 1
+    try:
+        while True:
+            while text[at] in " \t\r\n,":
+                at += 1
+            _, at = _DECODER.raw_decode(text, at)
+    except ValueError:
+        return text.count("\n", 0, at)
 
 
 def cells_of_records(records: Sequence[Mapping[str, object]], name: str) -> tuple[Row, tuple[Row, ...], list[str]]:

@@ -41,7 +41,10 @@ def read_table(
     columns without a name. A quote that never closes is always an error, since it swallows the rest of the file.
 
     In JSON Lines and Parquet null is an empty cell, text stays, dates and times take their ISO 8601 form, and every
-    other value is its JSON text (`true`, `3`, `["a", "b"]`).
+    other value is its JSON text (`true`, `3`, `["a", "b"]`). Numbers in JSON Lines stay as written (`1.10`, `1e999`),
+    except in lists and objects. A key that stands twice in one object is an error.
+
+    Halves of surrogate pairs, which no file can hold, become U+FFFD, with a note.
 
     Raises `InputError` for what cannot be read, `EncodingError`, `EmptyInputError` when there is not even a header, and
     `BadRowsError`.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
 from dupdetect.errors import ColumnNotFoundError, InputError
 
 Row = tuple[str, ...]
+
+_ORDINAL = re.compile("[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,13 @@ class Table:
     rows: tuple[Row, ...] = field(repr=False)
     source: Source
     notes: tuple[str, ...] = ()
+    _positions: dict[str, list[int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        positions: dict[str, list[int]] = {}
+        for position, name in enumerate(self.columns):
+            positions.setdefault(name, []).append(position)
+        object.__setattr__(self, "_positions", positions)  # once: thousands of columns may be looked up
 
     def __len__(self) -> int:
         """The number of rows, without the header."""
@@ -45,11 +55,11 @@ class Table:
     @property
     def selectors(self) -> Row:
         """One name per column that `column` accepts: its own, or `name#2` for the second of several named `name`."""
-        total, seen = Counter(self.columns), Counter[str]()
+        seen = Counter[str]()
         names = []
         for name in self.columns:
             seen[name] += 1
-            names.append(name if total[name] == 1 else f"{name}#{seen[name]}")
+            names.append(name if len(self._positions[name]) == 1 else f"{name}#{seen[name]}")
         return tuple(names)
 
     def position(self, name: str) -> int:
@@ -58,17 +68,17 @@ class Table:
         A column that is called exactly so wins over that reading. Raises `ColumnNotFoundError`, and `InputError` when
         several columns are called so.
         """
-        count = self.columns.count(name)
-        if count == 1:
-            return self.columns.index(name)
-        if count > 1:
+        same = self._positions.get(name, [])
+        if len(same) == 1:
+            return same[0]
+        if same:
             raise InputError(
-                f"{count} columns of {self.source.name} are named {name!r}. "
+                f"{len(same):,} columns of {self.source.name} are named {name!r}. "
                 f"Say which one: {name + '#1'!r} is the first, {name + '#2'!r} the second."
             )
-        base, _, number = name.rpartition("#")
-        same = [position for position, column in enumerate(self.columns) if column == base]
-        if number in {str(nth + 1) for nth in range(len(same))}:
+        base, sign, number = name.rpartition("#")
+        same = self._positions.get(base, [])
+        if sign and _ORDINAL.fullmatch(number) and int(number) <= len(same):
             return same[int(number) - 1]
         raise ColumnNotFoundError(name, self.selectors)
 

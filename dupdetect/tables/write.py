@@ -8,8 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from dupdetect.tables.encoding import printable
+
 _NEEDS_QUOTES = re.compile(r'[\x00-\x1f",;|\ufeff]|\A\s+\Z')
-_FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# What shows no ink: white space, control and format characters, fillers.
+_INVISIBLE = (
+    r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+_FORMULA = re.compile(rf"[\t\r\n]|[{_INVISIBLE}]*+(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?")
 
 
@@ -23,9 +30,11 @@ def write_csv(
     empty cell of a single column.
 
     `excel_safe` puts a `'` before every cell that a spreadsheet could take for a formula, as the OWASP page on CSV
-    injection advises: those that begin with `=`, `+`, `-`, `@`, a tab or a line end, or the full-width forms of the
-    four signs. Plain numbers such as -5 or +3.2 stay, since they compute nothing. Without it, cells are written as they
-    are.
+    injection advises: those that begin with a tab or a line end, or, after any white space and invisible characters,
+    with `=`, `+`, `-`, `@` or the full-width forms of these. Plain numbers such as -5 or +3.2 stay, since they compute
+    nothing. Without it, cells are written as they are.
+
+    Halves of surrogate pairs, which no file can hold, are written as U+FFFD.
 
     Raises `ValueError` for a row whose number of cells is not that of the header.
     """
@@ -40,7 +49,7 @@ def write_csv(
         cells = map(_defused, row) if excel_safe else row
         # A line with nothing on it would be a blank line, not a row: the lone empty cell is written as "".
         line = ",".join(map(_quoted, cells)) or '""'
-        file.write(f"{line}\n")
+        file.write(printable(line) + "\n")
     return None
 
 
@@ -50,4 +59,5 @@ def _quoted(cell: str) -> str:
 
 
 def _defused(cell: str) -> str:
-    return "'" + cell if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+    found = _FORMULA.match(cell)
+    return "'" + cell if found and not _NUMBER.fullmatch(cell, found.end()) else cell
