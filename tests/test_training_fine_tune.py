@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
 
 from sentence_transformers import SentenceTransformer  # noqa: E402
+from tiny_bert import ASKING, TOPICS, make_tiny_bert  # noqa: E402
 
 from dupdetect import QuestionPairs  # noqa: E402
 from dupdetect.errors import ArtifactError, EmptyInputError, InputError, LeakageError  # noqa: E402
@@ -22,9 +23,6 @@ from dupdetect.training.checkpoints import load_checkpoint  # noqa: E402
 from dupdetect.training.collapse import RandomSimilarity, check_not_collapsed, random_similarity  # noqa: E402
 from dupdetect.training.curves import learning_curve  # noqa: E402
 from dupdetect.training.models import compute_type, embed, encode, load_model  # noqa: E402
-
-TOPICS = [f"{a}{b}" for a in ("ba", "ko", "mi", "tu", "re") for b in ("lan", "sed", "pol", "wix")]
-ASKING = ("how do i get", "what is the way to", "can you tell me about", "please explain")
 
 
 def made_up_pairs(n, seed):
@@ -47,42 +45,7 @@ def made_up_pairs(n, seed):
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    """A folder with a BERT of 2 layers and 32 dimensions."""
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("base")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    unknown = {"unk_token": "[UNK]"}
-    pieces = [*"abcdefghijklmnopqrstuvwxyz0123456789?"]
-    words = sorted({word for asking in ASKING for word in asking.split()} - set(pieces))
-    vocabulary = [*special, *words, *TOPICS, *pieces, *(f"##{piece}" for piece in pieces)]
-    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(vocabulary)}, **unknown))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles).save_pretrained(folder / "bert")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        bert = BertModel(
-            BertConfig(
-                vocab_size=len(vocabulary),
-                hidden_size=32,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                intermediate_size=64,
-                max_position_embeddings=64,
-                initializer_range=0.3,
-            )
-        )
-    bert.save_pretrained(folder / "bert")
-    model = SentenceTransformer(
-        modules=[Transformer(str(folder / "bert"), max_seq_length=40), Pooling(32, "mean"), Normalize()], device="cpu"
-    )
-    model.save(str(folder / "model"), create_model_card=False)
-    return str(folder / "model")
+    return make_tiny_bert(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="session")

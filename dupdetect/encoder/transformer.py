@@ -129,7 +129,14 @@ def _fingerprint(model: Any) -> str:
     how = [[str(module) for module in model], model.prompts, model.default_prompt_name, model.max_seq_length]
     digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode())
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
-    digest.update((backend.to_str() if backend is not None else repr(model.tokenizer)).encode("utf-8", "replace"))
+    if backend is None:
+        digest.update(repr(model.tokenizer).encode("utf-8", "replace"))
+    else:
+        rules = json.loads(backend.to_str())
+        # Left over from the last call, and set anew by the next: no part of what the tokenizer is.
+        rules.pop("truncation", None)
+        rules.pop("padding", None)
+        digest.update(json.dumps(rules, sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().float().numpy().tobytes())
