@@ -324,6 +324,11 @@ def test_missing_and_empty_files(capsys, tmp_path, content):
     fails(capsys, "dedupe", path)
 
 
+@pytest.mark.parametrize("path", [".", "/", ""])
+def test_a_folder_is_no_export(capsys, path):
+    fails(capsys, "dedupe", path)
+
+
 def test_header_only_is_no_error(capsys, tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("id,question\n")

@@ -70,7 +70,7 @@ def dedupe(
     dupdetect dedupe export.csv
     dupdetect dedupe tickets.csv --text subject --text description --id ticket_no
     dupdetect dedupe forum.parquet --keep max:votes -o unique-questions
-    dupdetect dedupe export.csv --min-precision 0.95 --excel-safe
+    dupdetect dedupe export.csv --min-precision 0.8 --excel-safe
     cat export.csv | dupdetect dedupe - -o out --json
     """
     from dupdetect.keep import parse_keep
@@ -156,8 +156,8 @@ def _beside(export: str) -> Path:
         return Path("stdin.dupdetect")
     path = Path(export)
     name = path.name.removesuffix(".gz")
-    stem = name.rpartition(".")[0] or name
-    return path.with_name(f"{stem}.dupdetect")
+    stem = name.rpartition(".")[0] or name or "export"  # a folder such as "." has no name; reading it says so
+    return path.parent / f"{stem}.dupdetect"
 
 
 def _summary(record: dict[str, Any], target: Path) -> str:
