@@ -8,6 +8,7 @@
 A map, from the bottom up (each module imports only what stands above it here):
 
     errors          what can go wrong;  progress: who is told;  atomic: files that appear whole or not at all
+    markup          HTML out of a text
     text            canonical(): the one definition of "the same question text"
     tables          tabular files and frames, every cell as it came
     questions       texts to compare, with ids and their untouched original rows
@@ -17,12 +18,13 @@ A map, from the bottom up (each module imports only what stands above it here):
     splits          leakage-safe train / validation / calibration / test
     encoder         text to unit vectors
     search          exact similar_pairs and nearest
+    encoded_texts   the distinct texts of a call, compared where their unknown words agree;  compared_pairs: two by two
     calibration     similarity to probability, and the threshold that meets a criterion
     clustering      pairs to clusters with survivors;  keep: which duplicate stays
     artifacts       the folder that a detector is saved in
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
     detector        Detector
-    evaluation      evaluate()
+    evaluation      evaluate(), n_way_accuracy(), and plots
     training        fine-tuning of encoders (extra `train`)
     cli             the command line
 

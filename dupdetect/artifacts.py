@@ -56,13 +56,14 @@ def read_manifest(folder: Path) -> Manifest:
     Raises ArtifactError when the folder or a file is missing, a checksum differs, or the format is newer than this.
     """
     path = folder / MANIFEST
+    if not path.exists():
+        why = f"it has no {MANIFEST}" if folder.is_dir() else "it is a file" if folder.exists() else "it is not there"
+        raise ArtifactError(
+            f"{folder} is not a detector folder: {why}. "
+            "Make one with `dupdetect calibrate`, or use the shipped detector (`default` on the command line)."
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{folder} is not a detector folder: it has no {MANIFEST}. "
-            "Make one with `dupdetect calibrate`, or leave --model out to use the shipped detector."
-        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
     try:

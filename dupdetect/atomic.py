@@ -19,10 +19,14 @@ from pathlib import Path
 
 from dupdetect.errors import InputError, OutputExistsError
 
-__all__ = ["atomic_file", "atomic_folder"]
+__all__ = ["atomic_file", "atomic_folder", "is_empty_folder"]
 
 # What file managers put into any folder that someone has looked into.
 _DEBRIS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+
+# AT_FDCWD and RENAME_EXCHANGE, as Linux defines them for renameat2.
+_CURRENT_FOLDER = -100
+_EXCHANGE = 2
 
 
 @contextmanager
@@ -53,20 +57,21 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(
-    path: str | Path, *, overwrite: bool = False, expected: Collection[str] = (), marker: str | None = None
+    path: str | Path, *, marker: str, expected: Collection[str] = (), overwrite: bool = False
 ) -> Iterator[Path]:
     """Yield the path of an empty temporary folder that becomes `path` when the block ends well.
 
-    `expected` are the names, at the top level, that an earlier run may have written; `marker` is the one of a file that
-    every run writes and that nobody else would. A folder is only overwritten when it is empty, or holds the marker and
-    nothing but files and folders with such names: then it is an earlier output, and not a folder of someone's own that
-    happens to hold a `questions.csv`. Without a marker it must hold nothing but files, and at least half of the names.
-    It is deleted after the new one has its place.
+    `marker` is the name of a file that every run writes and that nobody else would; `expected` are the other names, at
+    the top level, that an earlier run may have written. A folder with anything in it is only overwritten when it holds
+    the marker and nothing but files and folders with such names: then it is an earlier output, and not a folder of
+    someone's own that happens to hold a `questions.csv`. It is deleted after the new one has its place. An empty folder
+    is taken as it is.
 
-    Raises, before the block runs, `OutputExistsError` when `path` exists and `overwrite` is not set, and `InputError`
-    when it cannot be made or must not be overwritten.
+    Raises, before the block runs, `OutputExistsError` when `path` exists, is no empty folder and `overwrite` is not
+    set, and `InputError` when it cannot be made or must not be overwritten.
     """
-    final = _final(path, overwrite=overwrite)
+    there = is_empty_folder(path)
+    final = _final(path, overwrite=overwrite or there)
     if final.exists():
         _refuse_foreign(path, final, expected, marker)
     temporary = _temporary(final)
@@ -75,7 +80,7 @@ def atomic_folder(
         yield temporary
         _flush_tree(temporary)
         if not overwrite:
-            _claim_free_name(path, temporary, final)
+            _claim_free_name(path, temporary, final, empty=there)
         elif final.exists():
             # Once more: someone may have put a file there while the block ran.
             _refuse_foreign(path, final, expected, marker)
@@ -86,6 +91,15 @@ def atomic_folder(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _flush_folder(final.parent)
+
+
+def is_empty_folder(path: str | Path) -> bool:
+    """Tell whether `path` is a folder, or a link to one, with nothing in it: an output may take its place."""
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except (OSError, ValueError):  # nothing there, a file, or a folder that may not be read
+        return False
 
 
 def _final(path: str | Path, *, overwrite: bool) -> Path:
@@ -132,17 +146,22 @@ def _take_free_name(path: str | Path, temporary: Path, final: Path) -> None:
             temporary.unlink()
 
 
-def _claim_free_name(path: str | Path, temporary: Path, final: Path) -> None:
-    """Give a folder its final name, unless another process has put something there in the meantime."""
+def _claim_free_name(path: str | Path, temporary: Path, final: Path, *, empty: bool) -> None:
+    """Give a folder its final name, unless another process has put something there in the meantime.
+
+    empty: an empty folder was there to begin with, and may be replaced while it is empty.
+    """
     try:
         if os.name != "nt":
-            # Renaming would replace an empty folder of someone else, on Windows nothing at all: so it must be our own.
-            final.mkdir()
+            # Renaming replaces an empty folder: it must be our own, or the one that we were given.
+            final.mkdir(exist_ok=empty)
+        elif empty:
+            final.rmdir()  # on Windows renaming replaces nothing at all
         temporary.rename(final)
     except FileExistsError:
         raise OutputExistsError(path) from None
     except BaseException as error:
-        if os.name != "nt":
+        if os.name != "nt" and not empty:
             with suppress(OSError):
                 final.rmdir()  # does nothing when there is anything in it
         if isinstance(error, OSError) and error.errno == errno.ENOTEMPTY:
@@ -150,7 +169,7 @@ def _claim_free_name(path: str | Path, temporary: Path, final: Path) -> None:
         raise
 
 
-def _refuse_foreign(path: str | Path, final: Path, expected: Collection[str], marker: str | None) -> None:
+def _refuse_foreign(path: str | Path, final: Path, expected: Collection[str], marker: str) -> None:
     if not final.is_dir():
         raise InputError(f"{path} is not a folder, so it is not overwritten. Name another output folder.")
     home = Path("~").expanduser().resolve()
@@ -164,26 +183,28 @@ def _refuse_foreign(path: str | Path, final: Path, expected: Collection[str], ma
         )
 
 
-def _unlike_an_output(folder: Path, expected: Collection[str], marker: str | None) -> str | None:
+def _unlike_an_output(folder: Path, expected: Collection[str], marker: str) -> str | None:
     """Return what tells that a folder is no earlier output; None when it is one, or empty."""
     with os.scandir(folder) as entries:
         kinds = {entry.name: stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode) for entry in entries}
     files = {name for name, kind in kinds.items() if kind == stat.S_IFREG}
     folders = {name for name, kind in kinds.items() if kind == stat.S_IFDIR}
     names = set(kinds) - (_DEBRIS & files)
-    if marker is not None and names and marker not in files:
+    if names and marker not in files:
         return f"there is no file {marker!r} in it"
-    ours = set(expected) | ({marker} if marker else set())
-    foreign = sorted(names - (ours & (files | folders if marker else files)))
-    if foreign:
-        return f"it holds {foreign[0]!r}"
-    if marker is None and names and 2 * len(names) < len(ours):
-        return "most files of an earlier output are missing in it"
-    return None
+    foreign = sorted(names - ({marker, *expected} & (files | folders)))
+    return f"it holds {foreign[0]!r}" if foreign else None
 
 
 def _swap(new: Path, final: Path) -> None:
-    """Put `new` in the place of the folder `final`; should that fail, `final` is put back."""
+    """Put `new` in the place of the folder `final`, which is deleted; should that fail, `final` is put back.
+
+    Where the system cannot exchange two names, the name is free for a moment: a process that is killed just then leaves
+    both folders complete, under hidden names.
+    """
+    if _exchanged(new, final):
+        shutil.rmtree(new, ignore_errors=True)
+        return
     old = _temporary(final)
     try:
         final.rename(old)
@@ -194,6 +215,17 @@ def _swap(new: Path, final: Path) -> None:
         raise
     # What cannot be deleted stays under its hidden name: the output is complete, and that is what was asked for.
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchanged(a: Path, b: Path) -> bool:
+    """Exchange the names of two folders in one step; return False where the system or the file system cannot."""
+    try:
+        import ctypes  # Python itself has no such call
+
+        exchange = ctypes.CDLL(None).renameat2  # Linux
+    except (ImportError, TypeError, OSError, AttributeError):
+        return False
+    return bool(exchange(_CURRENT_FOLDER, os.fsencode(a), _CURRENT_FOLDER, os.fsencode(b), _EXCHANGE) == 0)
 
 
 def _flush_tree(folder: Path) -> None:

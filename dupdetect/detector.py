@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,40 +25,25 @@ from dupdetect.artifacts import (
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration, Criterion, MaxF1
 from dupdetect.clustering import connection_strength, resolve
+from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
+from dupdetect.encoded_texts import EncodedTexts, encode_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.load import load_encoder, save_encoder
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
-from dupdetect.keep import parse_keep, row_ranks
+from dupdetect.keep import check_keep, parse_keep, row_ranks
 from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
 from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
 from dupdetect.row_results import by_row, first_rows
-from dupdetect.search import cosine, nearest, similar_pairs, unit_rows
-from dupdetect.text import canonical, unique_canonical
+from dupdetect.text import canonical
 
 __all__ = ["Detector"]
 
 SHIPPED = Path(__file__).parent / "pretrained"
-Pairs: TypeAlias = Iterable[Sequence[str]] | QuestionPairs
-"""Pairs of texts: a list of (a, b), or labelled pairs whose labels are not looked at."""
-
 EVIDENCE = "evidence.npz"
 MODEL_CARD = "README.md"
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """Texts as the detector sees them: each distinct, non-blank canonical form once, with its embedding.
-
-    forms: sorted canonical texts.  position: (n,) int64, the form of each text given, -1 for blank ones.
-    embeddings: (len(forms), d) float32 unit rows.
-    """
-
-    forms: tuple[str, ...]
-    position: NDArray[np.int64]
-    embeddings: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +51,8 @@ class Detector:
     """Decides which texts ask the same thing: cosine similarity at or above a calibrated threshold.
 
     Immutable: `at` and `calibrate` return new detectors. Texts are compared in their canonical form (`dupdetect.text`),
-    each distinct one is encoded once, and a blank text is never a duplicate of anything.
+    each distinct one is encoded once, and a blank text is never a duplicate of anything. Nor are two texts duplicates
+    that hold different words which the encoder does not know (`dupdetect.encoded_texts`).
     """
 
     encoder: Encoder
@@ -176,17 +162,22 @@ class Detector:
         min_recall: float | None = None,
         prevalence: float | None = None,
         threshold: float | None = None,
+        confidence: float = 0.95,
     ) -> Detector:
         """Return a detector with another operating point, chosen on the same held-out evidence.
 
-        min_precision: the lowest threshold whose precision is certified to be at least this, with 95 % confidence.
+        min_precision: the lowest threshold whose precision is certified to be at least this, with `confidence`.
         min_recall: the highest threshold whose recall is at least this.  threshold: this cosine, as it is.
         prevalence: the share of duplicates, in (0, 1), among the pairs that decisions will be made on.
 
         Raises UnreachableCriterionError when the evidence does not carry what is asked, InputError for two at once.
         """
         calibration = self.require_calibration().at(
-            min_precision=min_precision, min_recall=min_recall, prevalence=prevalence, threshold=threshold
+            min_precision=min_precision,
+            min_recall=min_recall,
+            prevalence=prevalence,
+            threshold=threshold,
+            confidence=confidence,
         )
         return replace(self, calibration=calibration)
 
@@ -198,17 +189,16 @@ class Detector:
         1 for equal canonical texts, by definition; 0 where a text is blank. Symmetric, and the same for a pair whatever
         else is in the call.
         """
-        return self._compare(pairs, progress)[0]
+        return compare(self.encoder, pairs, progress).similarity
 
     def decide(self, pairs: Pairs, *, progress: Progress = silent) -> Decisions:
         """Return similarity, probability and decision of each pair, encoding each text once.
 
-        The probability rises with the similarity; it is 1 for equal canonical texts and 0 where a text is blank.
+        The probability rises with the similarity; it is 1 for equal canonical texts, and 0 where a text is blank or
+        the two hold different words that the encoder does not know.
         """
-        calibration = self.require_calibration()
-        similarity, same_text, readable = self._compare(pairs, progress)
-        probability = np.where(same_text, 1.0, np.where(readable, calibration.probability(similarity), 0.0))
-        return Decisions(similarity, probability, readable & calibration.accepts(similarity))
+        self.require_calibration()
+        return self._decide(compare(self.encoder, pairs, progress))
 
     def predict_proba(self, pairs: Pairs) -> NDArray[np.float64]:
         """Return (n, 2) calibrated probabilities, [distinct, duplicate]; each row sums to 1. See `decide`."""
@@ -216,12 +206,15 @@ class Detector:
         return np.column_stack([1.0 - duplicate, duplicate])
 
     def predict(self, pairs: Pairs) -> NDArray[np.bool_]:
-        """Return (n,) bool: is the similarity at or above the threshold? Never for a blank text."""
+        """Return (n,) bool: is the similarity at or above the threshold, and nothing against it? See `decide`."""
         return self.decide(pairs).duplicate
 
     def explain(self, a: str, b: str) -> Explanation:
         """Return why these two texts are, or are not, taken for duplicates."""
-        decisions = self.decide([(a, b)])
+        threshold = self.require_calibration().threshold
+        compared = compare(self.encoder, [(a, b)], silent)
+        decisions = self._decide(compared)
+        unknown_left, unknown_right = compared.unknown_words(0)
         left, right = canonical(a).split(), canonical(b).split()
         return Explanation(
             left=a,
@@ -229,11 +222,14 @@ class Detector:
             duplicate=bool(decisions.duplicate[0]),
             similarity=float(decisions.similarity[0]),
             probability=float(decisions.probability[0]),
-            threshold=self.require_calibration().threshold,
+            threshold=threshold,
             same_text=bool(left) and left == right,
             shared=tuple(word for word in left if word in right),
             only_left=tuple(word for word in left if word not in right),
             only_right=tuple(word for word in right if word not in left),
+            unknown_left=unknown_left,
+            unknown_right=unknown_right,
+            guards=("unknown words",) if compared.unlike[0] else (),
         )
 
     # Collections -------------------------------------------------------------------------------------------------
@@ -253,21 +249,22 @@ class Detector:
         column or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
 
-        Exact: every pair at or above the threshold is found. The threshold was chosen on labelled pairs; among *all*
-        pairs of a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
+        Exact: every pair at or above the threshold is found, unless the two differ in words that the encoder does not
+        know (a note counts the rows with such words). The threshold was chosen on labelled pairs; among *all* pairs of
+        a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
         """
         policy = parse_keep(keep)
         asked = as_questions(questions, text=text, id=id)
+        check_keep(policy, asked)
         calibration = self.require_calibration()
         seconds: dict[str, float] = {}
         with _timed(seconds, "encode"):
-            texts = self._texts(asked.texts, progress)
-            truncated = self.encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
+            texts = encode_texts(self.encoder, asked.texts, progress)
+            missed = unread(texts, self._truncated(texts), texts.position)
         with _timed(seconds, "search"):
-            n = len(texts.forms)
-            with progress("Comparing", n * (n - 1) // 2, "pair") as advance:
-                pairs = similar_pairs(texts.embeddings, calibration.threshold, progress=advance)
+            pairs = texts.similar(calibration.threshold, progress)
         with _timed(seconds, "cluster"):
+            n = len(texts.forms)
             weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
             strength = connection_strength(n, pairs, weight) + (weight - 1)
             row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
@@ -275,19 +272,20 @@ class Detector:
             ranks, keep_notes = row_ranks(policy, asked, forms, row_strength)
             first = first_rows(texts.position, ranks, n)
             resolution = resolve(n, pairs, ranks[first])
-        long_rows = int(np.isin(texts.position, np.flatnonzero(truncated)).sum())
         return by_row(
             asked,
             texts.position,
+            ranks,
             first,
             pairs,
             resolution,
             calibration,
-            notes=(*asked.notes, *keep_notes, *_truncation_note(long_rows)),
+            notes=(*asked.notes, *keep_notes, *missed.notes),
             run={
                 "model": self.name,
                 "keep": str(policy),
-                "truncated_rows": long_rows,
+                "truncated_rows": missed.truncated_rows,
+                "unknown_word_rows": missed.unknown_rows,
                 "encoded_texts": n,
                 "seconds": seconds,
             },
@@ -308,31 +306,37 @@ class Detector:
         """Find for each query the known questions that ask the same; None where none reaches the threshold.
 
         queries, corpus: as the questions of `deduplicate`; `text`, `id`, `corpus_text`, `corpus_id` name their columns.
-        A text that stands in the corpus several times is matched once, as the first of its rows.
+        A text that stands in the corpus several times is matched once, as the first of its rows. As in `deduplicate`,
+        words that the encoder does not know must be the same on both sides; the notes count what has any.
         """
         asked = as_questions(queries, text=text, id=id)
         known = as_questions(corpus, text=corpus_text, id=corpus_id)
         calibration = self.require_calibration()
-        texts = self._texts([*asked.texts, *known.texts], progress)
+        if top_k < 1:
+            raise InputError(f"top_k must be at least 1, not {top_k}.")
+        texts = encode_texts(self.encoder, [*asked.texts, *known.texts], progress)
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
-        slots, first_row = np.unique(corpus_slot, return_index=True)
-        slots, first_row = slots[slots >= 0], first_row[slots >= 0]
+        slots, rows = np.unique(corpus_slot, return_index=True)
+        first_row = dict(zip(slots.tolist(), rows.tolist(), strict=True))
         unique_queries = np.unique(query_slot[query_slot >= 0])
-        with progress("Matching", len(unique_queries), "question") as advance:
-            near = nearest(texts.embeddings[unique_queries], texts.embeddings[slots], top_k, progress=advance)
         by_slot: dict[int, tuple[Match, ...]] = {}
-        for query, rows, similarity in zip(unique_queries.tolist(), near.rows, near.similarity, strict=True):
-            similarity = np.where(slots[rows] == query, np.float32(1.0), similarity)
-            probability = np.where(slots[rows] == query, 1.0, calibration.probability(similarity))
+        for query, near, similarity in texts.nearest(unique_queries, slots[slots >= 0], top_k, progress):
+            similarity = np.where(near == query, np.float32(1.0), similarity)
+            probability = np.where(near == query, 1.0, calibration.probability(similarity))
             by_slot[query] = tuple(
                 Match(row, known.ids[row], known.texts[row], value, chance)
                 for row, value, chance in zip(
-                    first_row[rows].tolist(), similarity.tolist(), probability.tolist(), strict=True
+                    [first_row[slot] for slot in near.tolist()], similarity.tolist(), probability.tolist(), strict=True
                 )
                 if value >= calibration.threshold
             )
         found = tuple(by_slot.get(slot) or None for slot in query_slot.tolist())
-        return Matches(asked, found, calibration.threshold, top_k)
+        truncated = self._truncated(texts)
+        notes = (
+            *(f"Queries: {note}" for note in unread(texts, truncated, query_slot).notes),
+            *(f"Known questions: {note}" for note in unread(texts, truncated, corpus_slot).notes),
+        )
+        return Matches(asked, found, calibration.threshold, top_k, notes)
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -345,30 +349,19 @@ class Detector:
             )
         return self.calibration
 
-    def _compare(
-        self, pairs: Pairs, progress: Progress
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return (n,) similarity, same canonical text, and neither text blank, of each pair."""
-        pairs = _checked_pairs(pairs)
-        texts = self._texts([text for pair in pairs for text in pair], progress)
-        left, right = texts.position[0::2], texts.position[1::2]
-        readable = (left >= 0) & (right >= 0)
-        similarity = np.zeros(len(pairs), dtype=np.float32)
-        similarity[readable] = cosine(texts.embeddings[left[readable]], texts.embeddings[right[readable]])
-        same_text = readable & (left == right)
-        similarity[same_text] = 1.0
-        return similarity, same_text, readable
+    def _decide(self, pairs: ComparedPairs) -> Decisions:
+        calibration = self.require_calibration()
+        open_to = ~(pairs.blank | pairs.unlike)
+        chance = np.where(open_to, calibration.probability(pairs.similarity), 0.0)
+        return Decisions(
+            similarity=pairs.similarity,
+            probability=np.where(pairs.same_text, 1.0, chance),
+            duplicate=open_to & calibration.accepts(pairs.similarity),
+            notes=pairs.notes(),
+        )
 
-    def _texts(self, given: Sequence[str], progress: Progress) -> Texts:
-        forms, slots = unique_canonical(given)
-        position = np.array(slots, dtype=np.int64)
-        if forms and forms[0] == "":  # sorts before every other form
-            forms, position = forms[1:], position - 1
-        if not forms:
-            return Texts((), position, np.zeros((0, self.encoder.dimension), dtype=np.float32))
-        with progress("Encoding", len(forms), "text") as advance:
-            embeddings = self.encoder.encode(forms, progress=advance)
-        return Texts(tuple(forms), position, unit_rows(embeddings, "The encoder's vectors", rows=len(forms)))
+    def _truncated(self, texts: EncodedTexts) -> NDArray[np.bool_]:
+        return self.encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
 
     def _model_card(self) -> str:
         lines = [f"# {self.name}", "", "A dupdetect detector. Load it with `Detector.from_pretrained(FOLDER)`.", ""]
@@ -382,26 +375,6 @@ def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:
     nodes = pairs.nodes()
     groups: NDArray[np.int64] = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
     return groups
-
-
-def _truncation_note(rows: int) -> tuple[str, ...]:
-    if not rows:
-        return ()
-    have = "row has" if rows == 1 else "rows have"
-    return (f"{rows} {have} texts longer than the encoder reads: they are compared by their beginning.",)
-
-
-def _checked_pairs(pairs: Pairs) -> list[Sequence[str]]:
-    if isinstance(pairs, QuestionPairs):
-        return list(zip(pairs.left, pairs.right, strict=True))
-    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
-        raise InputError(f"pairs must be a list of pairs of texts, [(a, b), ...], not {pairs!r}.")
-    given = list(pairs)
-    for position, pair in enumerate(given):
-        two = isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str) and len(pair) == 2
-        if not two or not all(isinstance(text, str) for text in pair):
-            raise InputError(f"pairs[{position}] must be two texts, not {pair!r}.")
-    return given
 
 
 def _names_a_detector(given: str, folder: Path) -> bool:

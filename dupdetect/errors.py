@@ -17,12 +17,14 @@
     ├── IndexLockedError                another process writes to the index
     └── MissingExtraError (ImportError) an optional package is not installed
 
-The message always says what was found, what was wanted, and what to do next.
+The message always says what was found, what was wanted, and what to do next. It names an argument as Python writes it,
+`overwrite=True` or `text=...`; the command line shows its options instead.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 
 __all__ = [
@@ -100,7 +102,7 @@ class EncodingError(InputError):
         self.encoding = encoding
         super().__init__(
             f"{source} is not valid {encoding}: the first bad byte is at offset {offset}. "
-            "Name its encoding, for example --encoding cp1252 or --encoding latin-1."
+            "Name its encoding, for example encoding='cp1252' or encoding='latin-1'."
         )
 
 
@@ -118,7 +120,8 @@ class BadRowsError(InputError):
         rows = "row has" if count == 1 else "rows have"
         super().__init__(
             f"{source}, line {line}: {cells} cells where the header has {expected} ({count} such {rows} been found). "
-            "Correct the file, or pass --on-bad-rows keep to keep such rows as they are."
+            "Correct the file, or pass on_bad_rows='keep': then short rows are filled with empty cells, and for long "
+            "ones the header gets columns without a name."
         )
 
 
@@ -157,7 +160,10 @@ class UnreachableCriterionError(CalibrationError):
         self.asked = asked
         self.best = best
         self.labels_needed = labels_needed
-        super().__init__(f"Cannot reach {asked}: the best available is {best:.4f}. {detail}")
+        # Rounded down, and away from the limit of what numbers can tell: who asks for this next must get it.
+        available = math.floor((best - 1e-6) * 10_000) / 10_000
+        offer = f"the best available is {available:.4f}" if available > 0 else "nothing above 0 is available"
+        super().__init__(f"Cannot reach {asked}: {offer}. {detail}")
 
 
 class ArtifactError(DupdetectError):
@@ -167,8 +173,9 @@ class ArtifactError(DupdetectError):
 class OutputExistsError(DupdetectError):
     """The output is there already, and overwriting was not asked for."""
 
-    def __init__(self, path: object) -> None:
-        super().__init__(f"{path} exists already. Pass --overwrite (overwrite=True) to replace it, or name another.")
+    def __init__(self, path: object, made_from: str | None = None) -> None:
+        made = f" (made from {made_from})" if made_from else ""
+        super().__init__(f"{path} exists already{made}. Pass overwrite=True to replace it, or name another.")
 
 
 class IndexLockedError(DupdetectError):

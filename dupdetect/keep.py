@@ -9,22 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.errors import InputError
 from dupdetect.questions import Questions
+from dupdetect.tables.ordered import in_order
 
-__all__ = ["Keep", "parse_keep", "row_ranks"]
+__all__ = ["Keep", "check_keep", "parse_keep", "row_ranks"]
 
 _PLAIN = ("first", "last", "longest", "medoid")
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A keep policy: `name` is first, last, longest, medoid, max or min; `column` goes with max and min only."""
+    """A keep policy: `name` is first, last, longest, medoid, max or min; `column` goes with max and min only.
+
+    max and min order the rows by the numbers or dates of the column, as `tables.ordered` reads them; blank cells come
+    last.
+    """
 
     name: str
     column: str | None = None
@@ -46,10 +50,11 @@ def parse_keep(text: str) -> Keep:
 def row_ranks(
     keep: Keep, questions: Questions, forms: Sequence[str], strength: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return (n,) ranks, 0 for the row that is asked first, and notes on cells that could not be used.
+    """Return (n,) ranks, 0 for the row that is asked first, and notes on how a column was read.
 
     forms: canonical text of each row.  strength: (n,) `clustering.connection_strength` of each row's text.
-    Raises ColumnNotFoundError for a column that is not there, InputError for one that holds neither numbers nor dates.
+    Raises ColumnNotFoundError for a column that is not there, InputError for one that holds anything but numbers or
+    dates, or that can be read in ways that disagree.
     """
     n = len(questions)
     notes: tuple[str, ...] = ()
@@ -64,7 +69,7 @@ def row_ranks(
         preference = [-value for value in strength.tolist()]
     else:
         assert keep.column is not None  # noqa: S101 - parse_keep
-        preference, notes = _by_column(keep, keep.column, questions.table.column(keep.column))
+        preference, notes = _by_column(keep, keep.column, questions)
     rows = questions.table.rows
     order = sorted(range(n), key=lambda row: (preference[row], forms[row], questions.texts[row], rows[row]))
     ranks = np.empty(n, dtype=np.int64)
@@ -72,38 +77,18 @@ def row_ranks(
     return ranks, notes
 
 
-def _by_column(keep: Keep, column: str, cells: Sequence[str]) -> tuple[list[float], tuple[str, ...]]:
+def check_keep(keep: Keep, questions: Questions) -> None:
+    """Raise, before any work is done, what `row_ranks` raises for the column of a policy."""
+    if keep.column is not None:
+        _by_column(keep, keep.column, questions)
+
+
+def _by_column(keep: Keep, column: str, questions: Questions) -> tuple[list[float], tuple[str, ...]]:
+    cells = questions.table.column(column)
+    try:
+        ranks, notes = in_order(cells)
+    except InputError as error:
+        raise InputError(f"keep='{keep}': column {column!r} cannot put rows in order: {error}") from None
     sign = -1 if keep.name == "max" else 1
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    for parse in (_number, _moment):
-        readable = sum(parse(cell) is not None for cell in filled)
-        if readable and 2 * readable >= len(filled):
-            break
-    else:
-        example = f", for example {filled[0]!r}" if filled else ""
-        raise InputError(f"--keep {keep}: column {column!r} holds neither numbers nor ISO dates{example}.")
-    values = [parse(cell.strip()) for cell in cells]
-    missing = sum(value is None for value in values)
-    kind = "a number" if parse is _number else "a date"
-    notes = (f"--keep {keep}: {missing} cells of {column!r} are not {kind}; such rows come last.",) if missing else ()
-    return [math.inf if value is None else sign * value for value in values], notes
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return int(cell)  # exact, however long
-    except ValueError:
-        pass
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _moment(cell: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(cell)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    preference = [math.inf if rank is None else float(sign * rank) for rank in ranks]
+    return preference, tuple(f"Keep policy {keep}: {note}" for note in notes)

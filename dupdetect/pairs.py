@@ -36,6 +36,7 @@ _TEXT_COLUMNS = (
     ("questiona", "questionb"),
     ("texta", "textb"),
     ("left", "right"),
+    ("lefttext", "righttext"),  # the pairs.csv that `dedupe` writes
     ("anchor", "positive"),
 )
 _LABEL_COLUMNS = ("label", "labels", "isduplicate", "duplicate")
@@ -164,11 +165,14 @@ class QuestionPairs:
         left, right = pair_columns(table.columns, left, right)
         if label is None:
             (label,) = _one_of(
-                table.columns, tuple((name,) for name in _LABEL_COLUMNS), "the column that says duplicate", "--label"
+                table.columns,
+                tuple((name,) for name in _LABEL_COLUMNS),
+                "the column of labels (1 or 0, yes or no: is it a duplicate?)",
+                "it (label=...)",
             )
         if len({left, right, label}) < 3:
             raise InputError(
-                f"--left {left!r}, --right {right!r} and --label {label!r} must be three different columns. "
+                f"left={left!r}, right={right!r} and label={label!r} must be three different columns. "
                 + _listed(table.columns)
             )
         return cls.from_columns(table.column(left), table.column(right), table.column(label))
@@ -260,10 +264,10 @@ def pair_columns(columns: Sequence[str], left: str | None, right: str | None) ->
         return left, right
     if left is not None or right is not None:
         raise InputError(
-            f"Only one of the two question columns was named ({left or right!r}). Name both: --left and --right. "
+            f"Only one of the two question columns was named ({left or right!r}). Name both (left=..., right=...). "
             + _listed(columns)
         )
-    left, right = _one_of(columns, _TEXT_COLUMNS, "the two question columns", "--left and --right")
+    left, right = _one_of(columns, _TEXT_COLUMNS, "the two question columns", "both (left=..., right=...)")
     return left, right
 
 

@@ -21,23 +21,26 @@ from numpy.typing import NDArray
 
 from dupdetect.errors import InputError
 from dupdetect.tables import Source, Table, read_table, table_from_frame
+from dupdetect.tables.cells import shown
 from dupdetect.text import is_blank
 
 __all__ = ["Question", "Questions", "questions"]
 
-_QUALIFIERS = ("ticket", "case", "issue", "request", "question", "conversation", "message", "post", "topic", "email")
-_TITLES = ("subject", "title", "summary", "headline")
+_QUALIFIERS = ("ticket", "case", "issue", "request", "question", "conversation", "message", "post", "topic", "email",
+               "vorgangs", "fall", "anfrage")  # fmt: skip
+_TITLES = ("subject", "title", "summary", "headline", "betreff")
 _BODIES = ("question", "text", "body", "description", "message", "content", "query", "utterance", "sentence", "prompt",
-           "inquiry", "enquiry")  # fmt: skip
-_IDS = ("id", "uuid", "guid", "key", "number")
+           "inquiry", "enquiry", "raw", "beschreibung", "frage", "anfrage",
+           "nachricht")  # fmt: skip
+_IDS = ("id", "uuid", "guid", "key", "number", "no", "nr", "nummer")
 
 
 def _qualified(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(names) | {f"{qualifier}_{name}" for qualifier in _QUALIFIERS for name in names}
+    return frozenset(names) | {qualifier + name for qualifier in _QUALIFIERS for name in names}
 
 
 _TITLE_NAMES = _qualified(_TITLES)
-_BODY_NAMES = _qualified(_BODIES) | {f"{name}_text" for name in _BODIES}
+_BODY_NAMES = _qualified(_BODIES) | {f"{name}text" for name in _BODIES}
 _ID_NAMES = _qualified(_IDS)
 
 _ROWS_LOOKED_AT = 1000
@@ -146,9 +149,9 @@ class Questions:
         the only column; the only one with a usual name (question, body, description, message, ...) that is not empty,
         or a title and a body with such names, title first; the only one whose cells are mostly three words or more.
 
-        `id`: a column. Blank or repeated cells in it make the row numbers the ids of all rows, and a note gives the
-        counts. When not named, the first column with a usual name (id, ticket_id, key, ...) is taken if its cells are
-        distinct and none is blank; else the row numbers.
+        `id`: a column. When not named, the first one with a usual name (id, Ticket Nr, key, ...) whose cells are
+        distinct and not blank. A column whose cells are not is passed over, and a note gives the counts and an example;
+        where no other is left, the row numbers are the ids of all rows.
 
         Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious.
         """
@@ -157,9 +160,9 @@ class Questions:
         else:
             columns, notes = (text,) if isinstance(text, str) else tuple(text), []
         if not columns:
-            raise InputError("No text column is named. Name at least one with --text (text=...).")
+            raise InputError("No text column is named. Name at least one (text=...).")
         texts = _joined([table.column(name) for name in columns])
-        id_column, more = _checked_id(table, id) if id is not None else _obvious_id(table)
+        id_column, more = _id_column(table, id)
         ids = _numbers(table) if id_column is None else tuple(table.column(id_column))
         return cls(texts, ids, table, columns, id_column, (*table.notes, *notes, *more))
 
@@ -205,8 +208,8 @@ def _joined(columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def _usual_name(column: str) -> str:
-    """Return `Ticket ID`, `ticket-id` and `_ticket_id` as "ticket_id"."""
-    return "_".join(re.findall(r"[^\W_]+", column.casefold()))
+    """Return `Ticket ID`, `ticket-id` and `TicketID` as "ticketid", and `Ticket #` as "ticketnumber"."""
+    return "".join(re.findall(r"[^\W_]+", column.casefold().replace("#", "number")))
 
 
 def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
@@ -230,7 +233,7 @@ def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
     seen = f"several could be: {_listed(found)}" if found else "none is obvious"
     raise InputError(
         f"Which column of {table.source.name} holds the questions? Of {_listed(names)}, {seen}. "
-        "Name one or more with --text (text=...)."
+        "Name one or more (text=...)."
     )
 
 
@@ -251,26 +254,27 @@ def _has_several_words(cell: str) -> bool:
     return (words >= 3 and 2 * words > len(parts)) or bool(_UNSPACED.search(cell))
 
 
-def _obvious_id(table: Table) -> tuple[str | None, list[str]]:
-    for name, column in zip(table.selectors, table.columns, strict=True):
-        if _usual_name(column) in _ID_NAMES and not _id_faults(table.column(name)):
-            return name, [f"Rows are identified by column {name!r}."]
-    return None, []
-
-
-def _checked_id(table: Table, name: str) -> tuple[str | None, list[str]]:
-    faults = _id_faults(table.column(name))
-    return (None, [f"Column {name!r} cannot identify rows: {faults}. Row numbers do."]) if faults else (name, [])
+def _id_column(table: Table, named: str | None) -> tuple[str | None, list[str]]:
+    """Return the named column, or the first with a usual name, that can identify rows, or None, and notes."""
+    usual = [name for name in table.selectors if _usual_name(table.columns[table.position(name)]) in _ID_NAMES]
+    notes: list[str] = []
+    for name in usual if named is None else [named]:
+        faults = _id_faults(table.column(name))
+        if not faults:
+            return name, notes if name == named else [*notes, f"Rows are identified by column {name!r}."]
+        notes.append(f"Column {name!r} cannot identify rows: {faults}.")
+    return None, [*notes, "Rows are identified by their numbers, from 1."] if notes else []
 
 
 def _id_faults(cells: Sequence[str]) -> str:
     """Return what keeps the cells from being ids, or ""."""
     blank = sum(not cell.strip() for cell in cells)
     repeated = {cell: count for cell, count in Counter(cells).items() if count > 1 and cell.strip()}
-    faults = [f"{blank:,} of its cells are blank"] if blank else []
+    faults = [f"{blank:,} of its cells {'is' if blank == 1 else 'are'} blank"] if blank else []
     if repeated:
-        example, times = next(iter(repeated.items()))
+        example = min(repeated)  # whatever the order of the rows
         faults.append(
-            f"{sum(repeated.values()):,} rows share their value with another, such as {example!r} ({times} times)"
+            f"{sum(repeated.values()):,} rows share their value with another, such as {shown(example)} "
+            f"({repeated[example]:,} times)"
         )
     return " and ".join(faults)

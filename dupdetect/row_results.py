@@ -19,6 +19,7 @@ __all__ = ["by_row", "first_rows"]
 def by_row(
     asked: Questions,
     slot: NDArray[np.int64],
+    ranks: NDArray[np.int64],
     first: NDArray[np.int64],
     pairs: SimilarPairs,
     resolution: Resolution,
@@ -27,7 +28,10 @@ def by_row(
     notes: tuple[str, ...],
     run: dict[str, Any],
 ) -> Deduplication:
-    """Carry what was decided for the distinct texts over to the rows that hold them."""
+    """Carry what was decided for the distinct texts over to the rows that hold them.
+
+    slot: (rows,) the text of each row, -1 for blank ones.  ranks: (rows,) `row_ranks`.  first: `first_rows` of the two.
+    """
     blank = slot < 0
     rows = np.arange(len(slot))
     survivor = np.where(blank, rows, np.append(first[resolution.survivor], -1)[slot])
@@ -42,7 +46,7 @@ def by_row(
         questions=asked,
         text_of=slot,
         pairs=_text_pairs(slot, first, pairs, calibration),
-        cluster_id=_cluster_ids(slot, resolution),
+        cluster_id=_cluster_ids(slot, ranks, resolution),
         duplicate_of=duplicate_of,
         similarity=similarity,
         probability=probability,
@@ -77,17 +81,18 @@ def _text_pairs(
     return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order])
 
 
-def _cluster_ids(slot: NDArray[np.int64], resolution: Resolution) -> NDArray[np.int64]:
-    """Number the clusters from 1: most rows first, then by their first canonical text; blank rows last, one by one.
+def _cluster_ids(slot: NDArray[np.int64], ranks: NDArray[np.int64], resolution: Resolution) -> NDArray[np.int64]:
+    """Number the clusters from 1: most rows first, then by their first text; blank rows last, one by one, by rank.
 
-    Numbered by content, so that the order of the rows does not matter.
+    The order of the rows matters only where the keep policy is about that order.
     """
     blank = slot < 0
-    # A cluster is labelled with its smallest node, and nodes are in the order of their canonical texts.
+    # A cluster is labelled with its smallest node, and nodes are numbered by their texts, not by their rows.
     label = np.append(resolution.cluster, -1)[slot]
     labels, sizes = np.unique(label[~blank], return_counts=True)
     number = np.zeros(len(resolution.cluster) + 1, dtype=np.int64)
     number[labels[np.lexsort((labels, -sizes))]] = np.arange(1, len(labels) + 1)
     ids: NDArray[np.int64] = number[label]
-    ids[blank] = len(labels) + 1 + np.arange(int(blank.sum()))
+    blank_rows = np.flatnonzero(blank)
+    ids[blank_rows[np.argsort(ranks[blank_rows])]] = len(labels) + 1 + np.arange(len(blank_rows))
     return ids

@@ -12,18 +12,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from dupdetect.markup import without_markup
+
 __all__ = ["canonical", "is_blank", "unique_canonical"]
 
-# Only names that HTML defines, so that `List<String>` and `List<Integer>` stay different.
-_HTML_TAG = re.compile(
-    r"<(/?)(a|abbr|address|article|aside|b|blockquote|body|br|center|cite|code|col|dd|del|details|div|dl|dt|em|"
-    r"figure|font|footer|form|h[1-6]|head|header|hr|html|i|img|input|ins|kbd|label|li|link|main|mark|meta|nav|ol|p|"
-    r"pre|q|s|section|small|span|strike|strong|style|sub|summary|sup|table|tbody|td|tfoot|th|thead|title|tr|tt|u|ul)"
-    r"((?:\s[^<>]*)?/?)>",
-    re.IGNORECASE,
-)
-# Tags that stand alone in HTML. Any other is markup only where its closing tag follows: `List<A>` is none.
-_ALONE = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "p"})
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
 _ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
 # Character numbers beyond Unicode. Python refuses to read thousands of digits.
@@ -50,13 +42,14 @@ _END = ".?!\u3002\uff01\uff1f\u061f "
 def canonical(text: str) -> str:
     """Return the canonical form of `text`; two texts are the same question text when their forms are equal.
 
-    In this order, until nothing changes: HTML entities become characters, and HTML tags spaces (with all that is in
-    them, link targets too); Unicode NFC; typographic quotes, dashes and ellipses become plain ones; invisible
-    characters (zero-width, direction marks, soft hyphens, variation selectors) go, other control characters become
-    spaces; letters become small; runs of white space become one space; full stops, question and exclamation marks at
-    the end go (unless the text has nothing else). Accents, digits, compatibility characters (`m²` is not `m2`) and all
-    other punctuation stay, and so does what looks like a tag but is none: without a closing tag, or of a name that
-    HTML does not have.
+    In this order, until nothing changes: HTML entities become characters; HTML tags become spaces (with all that is in
+    them, link targets too), and so do comments, style sheets, scripts and the head of a page with their contents;
+    Unicode NFC; typographic quotes, dashes and ellipses become plain ones; invisible characters (zero-width, direction
+    marks, soft hyphens, variation selectors) go, other control characters become spaces; letters become small; runs of
+    white space become one space; full stops, question and exclamation marks at the end go (unless the text has nothing
+    else). Accents, digits, compatibility characters (`m²` is not `m2`) and all other punctuation stay, and so does what
+    looks like a tag but is none: without a closing tag, or of a name that HTML does not have; and the words between two
+    tags that a sentence merely names (see `dupdetect.markup`).
 
     So texts that differ in letter case alone (`git branch -d`, `git branch -D`) are one text. Time is linear in the
     length; what is nested more deeply than programs nest it loses its `<`, `>` and `&`.
@@ -81,7 +74,7 @@ def _fold(text: str) -> str:
         text = _NUMBER_TOO_LARGE.sub("\ufffd", _NUMBER_ZEROS.sub(r"&#\1", _ESCAPED_AMPERSANDS.sub("&", text)))
         text = html.unescape(text)
     if "<" in text:
-        text = _without_tags(text)
+        text = without_markup(text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", _stream_safe(text)).translate(_TYPOGRAPHY)
         text = "".join(_visible(c) for c in text)
@@ -92,16 +85,6 @@ def _fold(text: str) -> str:
     text = unicodedata.normalize("NFC", text.lower())
     text = " ".join(text.split())
     return text.rstrip(_END) or text
-
-
-def _without_tags(text: str) -> str:
-    closed = {match[2].lower() for match in _HTML_TAG.finditer(text) if match[1]}
-
-    def replaced(tag: re.Match[str]) -> str:
-        name = tag[2].lower()
-        return " " if tag[1] or name in closed or name in _ALONE else tag[0]
-
-    return _HTML_TAG.sub(replaced, text)
 
 
 def _stream_safe(text: str) -> str:

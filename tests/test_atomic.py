@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dupdetect.atomic import atomic_file, atomic_folder
 from dupdetect.errors import InputError, OutputExistsError
 
 EXPECTED = ("questions.csv", "kept.csv", "run.json")
+MARKER = "run.json"
 FAILURES = [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), RuntimeError("bug"), SystemExit(1)]
 
 
@@ -104,7 +106,7 @@ class TestFile:
         assert tree(tmp_path) == {"x" * 255: b"new"}
 
 
-@pytest.mark.parametrize("make", [atomic_file, atomic_folder])
+@pytest.mark.parametrize("make", [atomic_file, partial(atomic_folder, marker=MARKER)], ids=["file", "folder"])
 class TestBoth:
     @pytest.mark.parametrize("overwrite", [False, True])
     def test_a_name_of_many_bytes(self, tmp_path, make, overwrite):
@@ -159,7 +161,7 @@ class TestBoth:
 
 class TestFolder:
     def test_appears_only_at_the_end(self, tmp_path):
-        with atomic_folder(tmp_path / "out") as temporary:
+        with atomic_folder(tmp_path / "out", marker=MARKER) as temporary:
             (temporary / "sub").mkdir()
             (temporary / "sub" / "a").write_text("new")
             assert not (tmp_path / "out").exists()
@@ -171,39 +173,64 @@ class TestFolder:
         if there:
             write_output(tmp_path / "out")
         before = tree(tmp_path)
-        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER)
         with pytest.raises(type(failure)):
             fail(making, lambda temporary: write_output(temporary, "half"), failure)
         assert tree(tmp_path) == before
 
-    @pytest.mark.parametrize("target", ["folder", "empty", "file"])
+    @pytest.mark.parametrize("target", ["folder", "file"])
     def test_an_existing_one_is_refused_before_any_work(self, tmp_path, target):
         write_output(tmp_path / "folder")
-        (tmp_path / "empty").mkdir()
         (tmp_path / "file").write_text("x")
         before = tree(tmp_path)
-        with pytest.raises(OutputExistsError), atomic_folder(tmp_path / target, expected=EXPECTED):
+        with pytest.raises(OutputExistsError), atomic_folder(tmp_path / target, expected=EXPECTED, marker=MARKER):
             pytest.fail("the block ran")
         assert tree(tmp_path) == before
 
     def test_overwrite_leaves_nothing_of_the_old(self, tmp_path):
         write_output(tmp_path / "out")
         (tmp_path / "out" / ".DS_Store").write_text("x")
-        with atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED) as temporary:
+        with atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER) as temporary:
             (temporary / "run.json").write_text("new")
             assert (tmp_path / "out" / "run.json").read_text() == "old"
         assert tree(tmp_path) == {"out": None, "out/run.json": b"new"}
 
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_an_empty_one_is_taken_as_it_is(self, tmp_path, linked):
+        (tmp_path / "empty").mkdir()
+        if linked:
+            (tmp_path / "out").symlink_to("empty")
+        with atomic_folder(tmp_path / ("out" if linked else "empty"), marker=MARKER) as temporary:
+            (temporary / "a").write_text("new")
+        assert (tmp_path / "empty" / "a").read_text() == "new"
+        assert sorted(path.name for path in tmp_path.iterdir()) == (["empty", "out"] if linked else ["empty"])
+
+    def test_an_empty_one_that_is_filled_meanwhile_stays_as_it_is(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        making = atomic_folder(tmp_path / "out", marker=MARKER)
+        with pytest.raises(OutputExistsError), making:
+            (tmp_path / "out" / "thesis.odt").write_text("theirs")
+        assert tree(tmp_path) == {"out": None, "out/thesis.odt": b"theirs"}
+
+    @pytest.mark.parametrize("failure", FAILURES, ids=repr)
+    def test_an_empty_one_is_there_after_a_failure(self, tmp_path, failure):
+        (tmp_path / "out").mkdir()
+        making = atomic_folder(tmp_path / "out", marker=MARKER)
+        with pytest.raises(type(failure)):
+            fail(making, write_output, failure)
+        assert tree(tmp_path) == {"out": None}
+
     def test_overwrite_of_an_empty_folder_and_of_none(self, tmp_path):
         (tmp_path / "empty").mkdir()
         for name in ("empty", "none"):
-            with atomic_folder(tmp_path / name, overwrite=True) as temporary:
+            with atomic_folder(tmp_path / name, overwrite=True, marker=MARKER) as temporary:
                 (temporary / "a").write_text("new")
         assert tree(tmp_path) == {"empty": None, "empty/a": b"new", "none": None, "none/a": b"new"}
 
     def refused(self, path, match):
         before = tree(path) if path.is_dir() and len(path.parts) > 3 else None
-        with pytest.raises(InputError, match=match), atomic_folder(path, overwrite=True, expected=EXPECTED):
+        making = atomic_folder(path, overwrite=True, expected=EXPECTED, marker=MARKER)
+        with pytest.raises(InputError, match=match), making:
             pytest.fail("the block ran")
         assert before is None or tree(path) == before
 
@@ -214,7 +241,7 @@ class TestFolder:
 
     def test_a_folder_whose_only_file_has_one_of_our_names_is_not_ours(self, tmp_path):
         (tmp_path / "questions.csv").write_text("the export itself")
-        self.refused(tmp_path, "most files of an earlier output are missing")
+        self.refused(tmp_path, "no file 'run.json'")
 
     @pytest.mark.parametrize("theirs", [{}, {"thesis.odt": b"x"}], ids=["empty", "full"])
     def test_one_that_appears_meanwhile_is_not_replaced(self, tmp_path, theirs):
@@ -224,7 +251,7 @@ class TestFolder:
             for name, content in theirs.items():
                 (tmp_path / "out" / name).write_bytes(content)
 
-        with pytest.raises(OutputExistsError), atomic_folder(tmp_path / "out") as temporary:
+        with pytest.raises(OutputExistsError), atomic_folder(tmp_path / "out", marker=MARKER) as temporary:
             write(temporary)
         assert list(tmp_path.iterdir()) == [tmp_path / "out"]
         assert tree(tmp_path / "out") == theirs
@@ -235,7 +262,7 @@ class TestFolder:
         (out / "run.json").write_text("old")
         (out / ".DS_Store").write_text("x")
         expected = (*EXPECTED, "encoder", "a", "b", "c")
-        with atomic_folder(out, overwrite=True, expected=expected, marker="run.json") as temporary:
+        with atomic_folder(out, overwrite=True, expected=expected, marker=MARKER) as temporary:
             (temporary / "run.json").write_text("new")
         assert tree(tmp_path) == {"out": None, "out/run.json": b"new"}
 
@@ -256,17 +283,14 @@ class TestFolder:
         for name in files:
             (tmp_path / name).write_text("theirs")
         before = tree(tmp_path)
-        making = atomic_folder(tmp_path, overwrite=True, expected=EXPECTED, marker="run.json")
+        making = atomic_folder(tmp_path, overwrite=True, expected=EXPECTED, marker=MARKER)
         with pytest.raises(InputError, match=match), making:
             pytest.fail("the block ran")
         assert tree(tmp_path) == before
 
-    def test_links_and_folders_are_no_files_of_an_earlier_output(self, tmp_path):
+    def test_a_link_is_no_file_of_an_earlier_output(self, tmp_path):
         write_output(tmp_path / "out")
         (tmp_path / "out" / "kept.csv").unlink()
-        (tmp_path / "out" / "kept.csv").mkdir()
-        self.refused(tmp_path / "out", "it holds 'kept.csv'")
-        (tmp_path / "out" / "kept.csv").rmdir()
         (tmp_path / "out" / "kept.csv").symlink_to(tmp_path / "elsewhere")
         self.refused(tmp_path / "out", "it holds 'kept.csv'")
 
@@ -288,12 +312,37 @@ class TestFolder:
 
     def test_what_is_put_there_meanwhile_stays(self, tmp_path):
         write_output(tmp_path / "out")
-        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER)
         with pytest.raises(InputError, match=r"notes\.txt"), making:
             (tmp_path / "out" / "notes.txt").write_text("theirs")
         assert set(tree(tmp_path)) == {"out", *(f"out/{name}" for name in (*EXPECTED, "notes.txt"))}
 
+    def test_while_it_is_overwritten_the_name_is_never_free(self, tmp_path, monkeypatch):
+        write_output(tmp_path / "out")
+        (tmp_path / "other").mkdir()
+        if not atomic._exchanged(tmp_path / "out", tmp_path / "other"):
+            pytest.skip("names cannot be exchanged here")
+        atomic._exchanged(tmp_path / "out", tmp_path / "other")
+
+        def refuse(*_):
+            pytest.fail("the folder was moved away")
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER)
+        with making as temporary:
+            (temporary / "run.json").write_text("new")
+        assert tree(tmp_path) == {"other": None, "out": None, "out/run.json": b"new"}
+
+    def test_where_names_cannot_be_exchanged(self, tmp_path, monkeypatch):
+        write_output(tmp_path / "out")
+        monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER)
+        with making as temporary:
+            (temporary / "run.json").write_text("new")
+        assert tree(tmp_path) == {"out": None, "out/run.json": b"new"}
+
     def test_a_failing_swap_puts_the_old_back(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
         write_output(tmp_path / "out")
         before = tree(tmp_path)
         rename, calls = Path.rename, []
@@ -305,7 +354,7 @@ class TestFolder:
             return rename(path, target)
 
         monkeypatch.setattr(Path, "rename", fail_the_second_time)
-        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER)
         with pytest.raises(KeyboardInterrupt), making as temporary:
             write_output(temporary, "new")
         assert tree(tmp_path) == before
@@ -314,7 +363,7 @@ class TestFolder:
     def test_a_real_interrupt(self, tmp_path):
         code = (
             "import sys, time\nfrom dupdetect.atomic import atomic_folder\n"
-            "with atomic_folder('out') as place:\n"
+            "with atomic_folder('out', marker='x') as place:\n"
             "    (place / 'half').write_text('x'); print('ready', flush=True); time.sleep(60)"
         )
         environment = {**os.environ, "PYTHONPATH": str(Path(atomic.__file__).parents[1])}

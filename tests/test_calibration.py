@@ -158,6 +158,35 @@ def test_the_description_names_data_threshold_and_measures():
     assert "measured on the pairs that the threshold was chosen on" in text
 
 
+# What it says
+
+
+@pytest.mark.parametrize(
+    ("asked", "claim"),
+    [
+        ({}, "This threshold has the best F1 on 2,000 labelled pairs"),
+        ({"min_precision": 0.2}, "This threshold is certified on 2,000 labelled pairs"),
+    ],
+)
+def test_the_promise_states_the_share_that_the_decision_is_made_for(asked, claim):
+    calibration = fitted()
+    share = f"{100 * calibration.prevalence:.3g} %"
+    plain, rarer = calibration.at(**asked), calibration.at(**asked, prevalence=0.1)
+    assert plain.promise().startswith(f"{claim} ({share} of them duplicates)")
+    assert "duplicates are far rarer than there" in plain.promise()
+    assert rarer.promise().startswith(f"{claim}, weighted as if 10 % of them were duplicates ({share} are)")
+    assert "Where fewer than 10 % of all pairs of a file are duplicates, a larger share" in rarer.promise()
+    assert plain.probability_basis() == f"among pairs of which {share} are duplicates, as among the labelled pairs"
+    assert rarer.probability_basis() == "among pairs of which 10 % are duplicates, as was asked for"
+
+
+@pytest.mark.parametrize("asked", [{"min_recall": 0.8}, {"threshold": 0.8}])
+def test_promises_that_do_not_depend_on_the_share_stay(asked):
+    calibration = fitted()
+    assert calibration.at(**asked, prevalence=0.1).promise() == calibration.at(**asked).promise()
+    assert "10 % are duplicates" in calibration.at(**asked, prevalence=0.1).probability_basis()
+
+
 # Saving
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -94,6 +95,22 @@ def test_a_refusal_names_the_best_that_could_have_been_asked_for(prevalence):
     calibration.at(min_precision=error.best - 1e-6, prevalence=prevalence)
     with pytest.raises(UnreachableCriterionError):
         calibration.at(min_precision=error.best + 1e-6, prevalence=prevalence)
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.1, 0.003])
+@pytest.mark.parametrize("pairs", [1000, 1700, 4000])
+def test_what_a_refusal_offers_can_be_had(pairs, prevalence):
+    """Shown with four digits, so it has to be rounded down."""
+    calibration = fitted(pairs=pairs)
+    with pytest.raises(UnreachableCriterionError) as refusal:
+        calibration.at(min_precision=0.99, prevalence=prevalence)
+    (offered,) = re.findall(r"the best available is (\d\.\d{4})\.", str(refusal.value))
+    assert refusal.value.best - 0.00011 < float(offered) < refusal.value.best
+    assert calibration.at(min_precision=float(offered), prevalence=prevalence).criterion == MinPrecision(float(offered))
+
+
+def test_a_refusal_offers_nothing_where_nothing_can_be_had():
+    assert "nothing above 0 is available" in str(UnreachableCriterionError("a precision of 0.5", 0.00002, None, ""))
 
 
 def test_a_refusal_says_how_many_labels_would_do():

@@ -79,7 +79,8 @@ def test_dedupe_writes_its_folder_beside_the_export(capsys, export):
     code, out, err = run(capsys, "dedupe", export)
     assert code == 0
     assert "5 rows = 3 kept + 2 duplicates of a kept row" in out
-    assert "5 rows = 3 different texts + 1 repeats + 1 blank (kept)" in out
+    assert "5 rows = 3 different texts + 1 repeat + 1 blank (kept)" in out
+    assert "1 pair of different texts and 1 repeat join 3 rows, 1 of them kept, into 1 cluster;" in out
     assert "promises no precision" in out
     assert "far rarer" in out
     assert "question" in err, "the run says which column it chose"
@@ -121,9 +122,64 @@ def test_dedupe_reads_gzip_and_names_the_output_after_the_export(capsys, export,
 
 def test_dedupe_refuses_to_overwrite_before_it_works(capsys, export, tmp_path):
     (tmp_path / "export.dupdetect").mkdir()
-    assert "--overwrite" in fails(capsys, "dedupe", export)
+    assert run(capsys, "dedupe", export)[0] == 0, "an empty folder is used as it is"
+    assert f"exists already (made from {export}). Pass --overwrite" in fails(capsys, "dedupe", export)
     assert run(capsys, "dedupe", export, "--overwrite")[0] == 0
-    assert run(capsys, "dedupe", export, "--overwrite")[0] == 0
+
+
+def test_exports_that_share_a_default_output_do_not_replace_each_other_unsaid(capsys, export, tmp_path):
+    packed = tmp_path / "export.csv.gz"
+    packed.write_bytes(gzip.compress(export.read_bytes()))
+    assert run(capsys, "dedupe", export)[0] == 0
+    assert f"(made from {export})" in fails(capsys, "dedupe", packed)
+    code, _, err = run(capsys, "dedupe", packed, "--overwrite")
+    assert code == 0
+    assert f"held the result of {export}, which is replaced" in err
+    assert "is replaced" not in run(capsys, "dedupe", packed, "--overwrite")[2]
+    for content in ("{", "[]", '{"input": {"name": 1}}'):
+        (tmp_path / "export.dupdetect" / "run.json").write_text(content)
+        assert "exists already. Pass" in fails(capsys, "dedupe", packed)
+
+
+def test_ids_that_identify_nothing_are_said_and_replaced_by_row_numbers(capsys, tmp_path):
+    rows = [["7", *ROWS[0][1:]], ["7", *ROWS[1][1:]], ["8", *ROWS[2][1:]]]
+    path = write(tmp_path / "e.csv", HEADER, rows)
+    said = "Column 'id' cannot identify rows: 2 rows share their value with another, such as '7' (2 times)."
+    code, out, err = run(capsys, "dedupe", path, "--keep", "max:votes", "--json")
+    assert code == 0
+    assert f"Note: {said}" in err
+    assert said in json.loads(out)["notes"]
+    table = read_table(tmp_path / "e.dupdetect" / "questions.csv")
+    assert table.column("row") == ["1", "2", "3"]
+    assert table.column("duplicate_of") == ["2", "", ""]
+    queries = write(tmp_path / "q.csv", ["text"], [["where is my parcel"]])
+    code, out, err = run(capsys, "match", queries, "--against", path, "--top-k", "1")
+    assert f"Note: {path}: {said}" in err
+    assert next(csv.DictReader(out.splitlines()))["match_id"] == "3"
+
+
+def test_excel_safe_files_are_read_back(capsys, tmp_path):
+    path = write(tmp_path / "e.csv", ["id", "question"], [["1", "Wie lösche ich mein Konto?"], ["2", "=HYPERLINK()"]])
+    assert run(capsys, "dedupe", path, "--excel-safe", "-o", tmp_path / "out")[0] == 0
+    assert (tmp_path / "out" / "kept.csv").read_bytes().startswith(b"\xef\xbb\xbfid,question\n")
+    assert run(capsys, "dedupe", tmp_path / "out" / "kept.csv", "-o", tmp_path / "again")[0] == 0
+    assert read_table(tmp_path / "again" / "kept.csv").rows == (
+        ("1", "Wie lösche ich mein Konto?"),
+        ("2", "'=HYPERLINK()"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "dupdetect", "match", path, "--against", path, "--excel-safe"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout.startswith(b"\xef\xbb\xbfid,question,match_rank")
+
+
+def test_keep_stops_before_any_work_at_a_column_that_could_mean_two_things(capsys, tmp_path):
+    path = write(tmp_path / "e.csv", ["text", "on"], [["a b", "03/04/2024"], ["a b", "05/02/2024"]])
+    line = fails(capsys, "dedupe", path, "--text", "text", "--keep", "max:on")
+    assert "--keep max:on: column 'on' cannot put rows in order: '03/04/2024' can be 2024-04-03 or 2024-03-04" in line
+    assert not (tmp_path / "e.dupdetect").exists()
 
 
 def test_overwrite_never_deletes_a_folder_of_other_things(capsys, export, tmp_path):
@@ -155,8 +211,38 @@ def test_folders_that_only_look_like_an_output_are_not_replaced(capsys, export, 
 def test_dedupe_at_a_threshold(capsys, export, tmp_path):
     code, out, _ = run(capsys, "dedupe", export, "--threshold", "0.999", "-o", tmp_path / "out")
     assert code == 0
-    assert "1 duplicates" in out
+    assert "1 duplicate of a kept row" in out
     assert "set by hand" in out
+
+
+def test_a_file_without_duplicates_has_no_clusters(capsys, tmp_path):
+    path = write(tmp_path / "one.csv", ["question"], [["How do I pay?"]])
+    code, out, _ = run(capsys, "dedupe", path)
+    assert code == 0
+    assert "1 row = 1 kept + 0 duplicates of a kept row" in out
+    assert "0 pairs of different texts and 0 repeats: no clusters" in out
+    assert "probability" not in out
+    assert json.loads((tmp_path / "one.dupdetect" / "run.json").read_text())["counts"]["largest_cluster"] == 0
+
+
+def test_the_summary_says_how_many_are_less_likely_than_not_and_what_that_means(capsys, export, tmp_path):
+    share = re.compile(r"probability below one half, .* among pairs of which (\S+) % are duplicates, as (.*)\.")
+    _, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "plain")
+    assert "0 of 2 removed rows have a probability below one half" in out
+    assert share.search(out).groups() == ("38.4", "among the labelled pairs")
+    _, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "rare", "--prevalence", "0.01")
+    table = read_table(tmp_path / "rare" / "questions.csv")
+    below = sum(float(cell) < 0.5 for cell in table.column("probability") if cell)
+    assert f"{below} of 2 removed rows ha" in out
+    assert share.search(out).groups() == ("1", "was asked for")
+    assert "weighted as if 1 % of them were duplicates (38.4 % are)" in out
+    page = (tmp_path / "rare" / "report.html").read_text(encoding="utf-8")
+    for sentence in (
+        "weighted as if 1 % of them",
+        "probability below one half",
+        "A cluster is the rows that pairs hold",
+    ):
+        assert sentence in page
 
 
 def test_several_text_columns(capsys, tmp_path):
@@ -200,6 +286,55 @@ def test_match_to_a_file(capsys, export, tmp_path):
     assert "--overwrite" in fails(capsys, *arguments)
 
 
+def test_match_errors_name_the_file_and_its_option(capsys, export, tmp_path):
+    queries = write(tmp_path / "q.csv", ["ticket", "text"], [["a", "i want to reset my password"]])
+    neither = write(tmp_path / "k.csv", ["a", "b"], [["1", "2"]])
+    line = fails(capsys, "match", queries, "--against", neither)
+    assert f"{neither}" in line
+    assert "(--against-text)" in line
+    line = fails(capsys, "match", queries, "--text", "text", "--against", export)
+    assert f"{export}: There is no column 'text'." in line
+    assert "(--against-text)" in line
+    line = fails(capsys, "match", queries, "--against", export, "--against-id", "nr")
+    assert f"{export}: There is no column 'nr'." in line
+    assert "(--against-id)" in line
+    line = fails(capsys, "match", queries, "--text", "q", "--against", export)
+    assert f"{queries}: There is no column 'q'." in line
+    assert "(--text)" in line
+    assert "(--text)" in fails(capsys, "match", neither, "--against", export)
+
+
+def test_match_reads_each_file_in_its_own_encoding_and_delimiter(capsys, tmp_path):
+    (tmp_path / "q.csv").write_bytes("ticket/text\n1/как оплатить счёт, и где\n".encode("koi8-r"))
+    known = tmp_path / "k.csv"
+    known.write_bytes("id,text\nü,как оплатить счёт и где\n".encode())
+    queries = (tmp_path / "q.csv", "--encoding", "koi8-r", "--delimiter", "/", "--threshold", "0.5")
+    code, out, _ = run(capsys, "match", *queries, "--against", known)
+    assert code == 0
+    assert next(csv.DictReader(out.splitlines()))["match_id"] == "ü"
+    known.write_bytes("id|text\nü|как оплатить счёт, и где\n".encode("cp866", "replace"))
+    options = ("--against-encoding", "cp866", "--against-delimiter", "|")
+    code, out, _ = run(capsys, "match", *queries, "--against", known, *options)
+    assert next(csv.DictReader(out.splitlines()))["match_text"] == "как оплатить счёт, и где"
+    line = fails(capsys, "match", *queries, "--against", known, "--against-encoding", "utf-8")
+    assert "--against-encoding cp1252" in line
+
+
+@pytest.mark.parametrize("verb", ["match", "score"])
+@pytest.mark.parametrize("name", ["m.xlsx", "m.json", "m.parquet", "m.csv.gz", "m.tsv", ""])
+def test_outputs_that_cannot_be_written_are_refused(capsys, export, tmp_path, verb, name):
+    against = ["--against", export] if verb == "match" else []
+    line = fails(capsys, verb, export, *against, "-o", tmp_path / name, "--overwrite", status=2)
+    assert ("End the name in .csv" if name else "is a folder") in line
+    assert list(tmp_path.iterdir()) == [export]
+
+
+@pytest.mark.parametrize("name", ["m.CSV", "m.txt", "m"])
+def test_other_names_for_csv(capsys, export, tmp_path, name):
+    assert run(capsys, "match", export, "--against", export, "-o", tmp_path / name)[0] == 0
+    assert len(read_table(tmp_path / name)) > 0
+
+
 def test_score_two_texts(capsys):
     code, out, _ = run(capsys, "score", "How do I reset my password?", "how can i reset my password")
     assert code == 0
@@ -215,6 +350,49 @@ def test_score_a_file(capsys, tmp_path):
     rows = list(csv.DictReader(out.splitlines()))
     assert [row["duplicate"] for row in rows] == ["true", "false"]
     assert [row["x"] for row in rows] == ["=1", ""]
+
+
+def test_score_knows_the_pairs_that_dedupe_writes(capsys, export, tmp_path):
+    assert run(capsys, "dedupe", export, "-o", tmp_path / "out")[0] == 0
+    written = read_table(tmp_path / "out" / "pairs.csv")
+    code, _, _ = run(capsys, "score", tmp_path / "out" / "pairs.csv", "-o", tmp_path / "scored.csv")
+    assert code == 0
+    scored = read_table(tmp_path / "scored.csv")
+    assert scored.columns[: len(written.columns)] == written.columns
+    assert scored.column(scored.columns[-3]) == written.column("similarity")
+    assert set(scored.column(scored.columns[-1])) == {"true"}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["-o", "out.csv"], "--output"),
+        (["--left", "x", "--right", "y"], "--left and --right"),
+        (["--encoding", "utf-8"], "--encoding"),
+        (["--on-bad-rows", "error"], "--on-bad-rows"),
+        (["--overwrite", "--excel-safe"], "--excel-safe and --overwrite"),
+    ],
+)
+def test_score_refuses_for_two_texts_what_goes_with_a_file(capsys, tmp_path, monkeypatch, options, named):
+    monkeypatch.chdir(tmp_path)
+    assert f"{named}: only with a file of pairs" in fails(capsys, "score", "a", "b", *options, status=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("names", [("one.csv", "two.csv"), ("one.csv", "How do I pay?"), ("How do I pay?", "one.csv")])
+def test_score_refuses_names_of_files_as_texts(capsys, tmp_path, monkeypatch, names):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.csv", "two.csv"):
+        write(Path(name), ["question"], [["How do I pay?"]])
+    line = fails(capsys, "score", *names, status=2)
+    assert "one.csv is a file" in line
+    assert "dupdetect match" in line
+    assert run(capsys, "score", " one.csv", "How do I pay?")[0] == 0
+
+
+@pytest.mark.parametrize("text", ["How do I pay?", "How do I pay? " * 1000])
+def test_score_of_one_text_asks_for_two(capsys, text):
+    assert "Give two texts (in quotes), or one file of pairs" in fails(capsys, "score", text)
 
 
 def test_split(capsys, tmp_path):
@@ -312,7 +490,9 @@ def test_wrong_encoding(capsys, tmp_path):
 def test_ragged_rows(capsys, tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("id,question\n1,Hello there you\n2,a,b\n")
-    assert "line 3" in fails(capsys, "dedupe", path)
+    line = fails(capsys, "dedupe", path)
+    assert "line 3" in line
+    assert "--on-bad-rows keep: then short rows are filled with empty cells" in line
     assert run(capsys, "dedupe", path, "--on-bad-rows", "keep")[0] == 0
 
 
@@ -338,7 +518,9 @@ def test_header_only_is_no_error(capsys, tmp_path):
 
 
 def test_unreadable_model_folders(capsys, export, tmp_path):
-    assert "not a detector folder" in fails(capsys, "info", tmp_path)
+    assert "not a detector folder: it has no dupdetect.json" in fails(capsys, "info", tmp_path)
+    assert "not a detector folder: it is a file" in fails(capsys, "info", export)
+    assert "not a detector folder: it is not there" in fails(capsys, "info", "./nope")
     fails(capsys, "info", tmp_path / "nowhere")
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -358,7 +540,27 @@ def test_a_precision_that_cannot_be_certified(capsys, tmp_path, export):
 
 def test_a_missing_extra_names_the_pip_line(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    assert 'pip install "dupdetect[train]"' in fails(capsys, "info", "some-org/some-model")
+    line = fails(capsys, "info", "some-org/some-model")
+    assert 'pip install "dupdetect[train]"' in line
+    assert "There is no folder some-org/some-model" in line
+
+
+def test_a_wrong_model_is_named_before_the_pairs_are_read(capsys, tmp_path):
+    for verb, more in (("evaluate", []), ("calibrate", ["-o", tmp_path / "out"])):
+        assert "not a detector folder" in fails(capsys, verb, tmp_path, tmp_path / "nope.csv", *more)
+
+
+def test_pairs_without_labels_are_told_what_a_label_is(capsys, export, tmp_path):
+    assert run(capsys, "dedupe", export, "-o", tmp_path / "out")[0] == 0
+    line = fails(capsys, "evaluate", "default", tmp_path / "out" / "pairs.csv")
+    assert "column of labels (1 or 0, yes or no" in line
+    assert "--label" in line
+
+
+def test_the_precision_that_a_refusal_offers_is_granted(capsys, export):
+    line = fails(capsys, "dedupe", export, "--min-precision", "0.99999")
+    (offered,) = re.findall(r"best available is (0\.\d{4})\.", line)
+    assert run(capsys, "dedupe", export, "--min-precision", offered)[0] == 0
 
 
 def test_labels_that_are_none(capsys, tmp_path):

@@ -112,6 +112,13 @@ def test_at_gives_a_new_detector(detector):
     assert (detector.calibration.threshold, strict.calibration.threshold) == (0.7, 0.95)
 
 
+def test_the_confidence_of_a_certified_precision_can_be_chosen(detector):
+    usual, careful = detector.at(min_precision=0.5), detector.at(min_precision=0.5, confidence=0.999)
+    assert usual.calibration.criterion.confidence == 0.95
+    assert careful.calibration == detector.calibration.at(min_precision=0.5, confidence=0.999)
+    assert careful.calibration.threshold > usual.calibration.threshold
+
+
 def test_without_calibration_there_is_no_decision(encoder):
     bare = Detector(encoder)
     assert bare.similarity([("a b", "a b")])[0] == 1.0
@@ -239,10 +246,19 @@ def test_shuffling_the_rows_changes_nothing(detector, texts, keep, seed):
         )
 
     assert outcome(plain, lambda row: texts[row]) == outcome(shuffled, lambda row: texts[order[row]])
-    by_text = {(texts[row], plain.cluster_id[row]) for row in range(len(texts)) if texts[row].strip()}
-    assert by_text == {
-        (texts[order[row]], shuffled.cluster_id[row]) for row in range(len(texts)) if texts[order[row]].strip()
-    }
+    by_text = sorted((texts[row], plain.cluster_id[row]) for row in range(len(texts)))
+    assert by_text == sorted((texts[order[row]], shuffled.cluster_id[row]) for row in range(len(texts)))
+
+
+@pytest.mark.parametrize("keep", ["longest", "medoid", "max:votes"])
+def test_blank_rows_are_numbered_by_their_content(detector, keep):
+    rows = [("", "3"), ("reset my password", "1"), ("", "2"), (" ", "3"), ("\u200b", "7")]
+    numbers = set()
+    for order in itertools.permutations(rows):
+        frame = {"text": [text for text, _ in order], "votes": [votes for _, votes in order]}
+        result = detector.deduplicate(frame, text="text", keep=keep)
+        numbers.add(tuple(sorted(zip(order, result.cluster_id.tolist(), strict=True))))
+    assert len(numbers) == 1
 
 
 @anything

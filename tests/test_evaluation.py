@@ -5,10 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from conftest import HashingEncoder, labelled_pairs
+from sklearn.metrics import f1_score, log_loss, precision_recall_curve
 
 from dupdetect import Detector, QuestionPairs, evaluate
 from dupdetect.errors import EmptyInputError, InputError, NotCalibratedError
-from dupdetect.evaluation import MINING_FLOOR
+from dupdetect.evaluation import MINING_FLOOR, histogram_plot
 
 PAIRS = [
     ("a b c d", "a b c e", 1),
@@ -46,6 +48,91 @@ def test_intervals_hold_the_value(evaluation):
         assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
+def test_recall_at_a_precision_has_an_interval(detector):
+    pairs = labelled_pairs(200, seed=1)
+    evaluation = evaluate(detector, pairs)
+    similarity = detector.similarity(pairs)
+    precision, recall, _ = precision_recall_curve(pairs.labels, similarity)
+    for level, interval in (
+        (0.90, evaluation.pair.recall_at_precision_90),
+        (0.95, evaluation.pair.recall_at_precision_95),
+    ):
+        assert interval.value == pytest.approx(recall[precision >= level].max())
+        assert 0 <= interval.low <= interval.value <= interval.high <= 1
+    assert "recall at precision 0.95" in str(evaluation)
+
+
+def test_neither_the_order_of_the_pairs_nor_of_their_questions_matters(detector):
+    pairs = labelled_pairs(90, seed=3)
+    expected = evaluate(detector, pairs)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(pairs))
+        shuffled = pairs.select(order)
+        assert evaluate(detector, shuffled) == expected
+        assert evaluate(detector, QuestionPairs(shuffled.right, shuffled.left, shuffled.labels)) == expected
+
+
+def test_the_transfer_compares_the_threshold_with_the_best_one_here(detector):
+    pairs = labelled_pairs(150, seed=4)
+    similarity = detector.similarity(pairs).astype(float)
+    at = {cut: f1_score(pairs.labels, similarity >= cut) for cut in similarity}
+    best = max(at.values())
+    for threshold in (0.2, 0.7, 0.97):
+        moved = detector.at(threshold=threshold)
+        transfer = evaluate(moved, pairs).transfer
+        assert transfer.threshold == moved.calibration.threshold
+        assert transfer.f1 == pytest.approx(f1_score(pairs.labels, similarity >= threshold))
+        assert transfer.best_f1 == pytest.approx(best)
+        assert transfer.best_threshold == max(cut for cut, f1 in at.items() if f1 == pytest.approx(best))
+        assert transfer.loss == pytest.approx(best - transfer.f1)
+        assert transfer.f1_where_chosen == moved.calibration.summary()["f1"]["value"]
+    assert transfer.prevalence == pairs.prevalence
+    assert transfer.chosen_on == "made for the tests"
+
+
+def test_a_threshold_from_these_very_pairs_loses_nothing(encoder):
+    pairs = labelled_pairs(150, seed=4)
+    transfer = evaluate(Detector.calibrate(encoder, pairs), pairs).transfer
+    assert transfer.loss == 0
+    assert transfer.f1 == transfer.best_f1 == pytest.approx(transfer.f1_where_chosen)
+
+
+def test_both_thresholds_and_the_loss_are_printed(evaluation):
+    text, transfer = str(evaluation), evaluation.transfer
+    assert f"{transfer.threshold:.4f}, the detector's   F1 {transfer.f1:.4f}" in text
+    assert f"{transfer.best_threshold:.4f}, the best here    F1 {transfer.best_f1:.4f}" in text
+    assert f"lost by the transfer         {transfer.loss:.4f}" in text
+    assert evaluation.to_dict()["transfer"]["loss"] == transfer.loss
+
+
+def test_pairs_with_different_unknown_words_are_never_accepted(calibration):
+    class KnowsFewWords(HashingEncoder):
+        def unknown_words(self, texts):
+            return [tuple(sorted(word for word in set(text.split()) if word[0] == "?")) for text in texts]
+
+    detector = Detector(KnowsFewWords(), calibration).at(threshold=0.5)
+    rows = [*PAIRS, ("m n o ?1", "m n o ?2", 0), ("m n o ?1", "m n o p ?1", 1), ("s t u v", "s t u ?3", 1)]
+    pairs = QuestionPairs.from_columns(*zip(*rows, strict=True))
+    evaluation = evaluate(detector, pairs)
+    decisions = detector.decide(pairs)
+    assert evaluation.pair.unlike == 2
+    assert "2 of the pairs differ in words that the encoder does not know" in str(evaluation)
+    assert evaluation.pair.accuracy.value == (decisions.duplicate == pairs.labels).mean()
+    assert evaluation.pair.log_loss == pytest.approx(log_loss(pairs.labels, decisions.probability))
+    # One of the duplicates is refused even where everything else is accepted.
+    everything = evaluate(detector.at(threshold=-1.0), pairs)
+    assert everything.pair.recall.value == 1 - 1 / pairs.labels.sum()
+    assert evaluation.mining.found == len(detector.deduplicate(pairs.nodes().texts).pairs)
+    assert evaluation.retrieval.queries == 11
+    assert sum(part.duplicates + part.others for part in evaluation.curves.histogram) == len(pairs) - 2
+    assert "2 pairs that differ in unknown words are not shown" in histogram_plot(evaluation)
+
+
+def test_a_blank_question_is_refused(detector):
+    with pytest.raises(InputError, match="from_columns"):
+        evaluate(detector, QuestionPairs(("a", " "), ("b", "c"), np.array([True, False])))
+
+
 def test_retrieval_ranks_every_question_against_all_others(detector, pairs, evaluation):
     nodes = pairs.nodes()
     classes = [{"a b c d", "a b c e", "a b c f"}, {"x y z w", "x y z v"}, {"g h i j", "q r s t"}]
@@ -74,6 +161,12 @@ def test_mining_looks_at_all_pairs_of_the_pool(detector, pairs, evaluation):
     assert evaluation.mining.floor == MINING_FLOOR
 
 
+def test_mining_that_reaches_no_duplicate_has_an_average_precision_of_0(detector):
+    pairs = QuestionPairs.from_columns(["a b c d", "a b c d"], ["x y z w", "a b c e"], [1, 0])
+    mining = evaluate(detector, pairs).mining
+    assert (mining.found, mining.true_pairs, mining.average_precision) == (1, 1, 0)
+
+
 def test_precision_falls_with_prevalence(evaluation):
     values = list(evaluation.precision_at_prevalence.values())
     assert values == sorted(values, reverse=True)
@@ -92,8 +185,9 @@ def test_a_threshold_that_accepts_nothing_gives_none_not_a_crash(detector, pairs
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_kind_of_label_is_refused(detector, label):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="Add pairs with the other label"):
         evaluate(detector, QuestionPairs.from_columns(["a", "b"], ["c", "d"], [label, label]))
+    assert detector.encoder.encoded == []
 
 
 def test_nothing_to_evaluate(detector, encoder, pairs):

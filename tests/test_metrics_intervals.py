@@ -114,6 +114,26 @@ def test_bootstrap_is_wider_when_rows_depend_on_each_other_and_repeats_with_its_
     assert grouped == metrics.bootstrap_interval(mean, np.repeat(np.arange(50), 10), seed=0)
 
 
+def test_several_intervals_from_the_same_resamples_are_those_of_each_alone():
+    random = np.random.default_rng(0)
+    values, groups = random.random(60), np.arange(60) // 3
+
+    def both(rows):
+        return [float(values[rows].mean()), float(np.median(values[rows]))]
+
+    together = metrics.bootstrap_intervals(both, groups, seed=4)
+    alone = [metrics.bootstrap_interval(lambda rows, i=i: both(rows)[i], groups, seed=4) for i in (0, 1)]
+    assert together == alone
+
+
+def test_an_interval_that_is_not_defined_does_not_cost_the_others():
+    mean, undefined = metrics.bootstrap_intervals(
+        lambda rows: [float(rows.mean()), np.nan], np.arange(20), seed=0, resamples=100
+    )
+    assert 0 < mean[0] < mean[1] < 19
+    assert np.isnan(undefined).all()
+
+
 def test_bootstrap_refuses_a_statistic_that_is_mostly_undefined():
     label = np.array([True, False, False, False])
     score = np.arange(4.0)

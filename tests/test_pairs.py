@@ -175,6 +175,7 @@ def test_labels_cannot_be_changed():
         ("sentence1", "sentence2", "label"),
         ("text_a", "text_b", "label"),
         ("left", "right", "label"),
+        ("left_text", "right_text", "label"),
         ("anchor", "positive", "label"),
     ],
 )
@@ -193,11 +194,11 @@ def test_named_columns_are_taken():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("one", "two", "label"), "No usual name was found for the two question columns. Name --left and --right"),
+        (("one", "two", "label"), "No usual name was found for the two question columns. Name both .left=..., right="),
         (("left", "right", "text1", "text2", "label"), "more than one choice for the two question columns"),
         (("left", "Left", "right", "label"), "more than one choice for the two question columns"),
-        (("left", "right", "same"), "No usual name was found for the column that says duplicate. Name --label"),
-        (("left", "right", "label", "duplicate"), "more than one choice for the column that says duplicate"),
+        (("left", "right", "same"), "No usual name was found for the column of labels .1 or 0.*. Name it .label="),
+        (("left", "right", "label", "duplicate"), "more than one choice for the column of labels"),
         ((), "Columns: none"),
     ],
 )

@@ -44,7 +44,7 @@ class TestText:
             Questions.from_table(named("subject", "body"), text="bdoy")
 
     def test_no_column(self):
-        with pytest.raises(InputError, match="--text"):
+        with pytest.raises(InputError, match="text="):
             Questions.from_table(named("a"), text=[])
 
 
@@ -67,6 +67,9 @@ class TestChoiceOfText:
             (("Description", "Ticket Subject", "Ticket id"), ("Ticket Subject", "Description")),
             (("Issue key", "Summary", "Description"), ("Summary", "Description")),
             (("title", "question", "answer"), ("title", "question")),
+            (("Vorgangsnummer", "Betreff", "Beschreibung"), ("Betreff", "Beschreibung")),
+            (("topic_id", "topic_title", "raw"), ("topic_title", "raw")),
+            (("TicketSubject", "ticket-body"), ("TicketSubject", "ticket-body")),
         ],
     )
     def test_a_title_and_a_body_mean_both(self, names, chosen):
@@ -97,7 +100,7 @@ class TestChoiceOfText:
         ],
     )
     def test_otherwise_it_is_asked_for(self, columns):
-        with pytest.raises(InputError, match="--text") as caught:
+        with pytest.raises(InputError, match="text=") as caught:
             Questions.from_table(table(**columns))
         assert all(repr(name) in str(caught.value) for name in columns)
 
@@ -111,16 +114,44 @@ class TestIds:
         assert found.ids == tuple(CODES)
         assert found.id_column == "ref"
 
-    @pytest.mark.parametrize("name", ["id", "ID", "_id", "Ticket ID", "ticket_id", "question-id", "key", "uuid"])
+    @pytest.mark.parametrize(
+        "name",
+        ["id", "ID", "_id", "Ticket ID", "ticket_id", "question-id", "key", "uuid", "TicketId", "Ticket-Nr.",
+         "Ticket Nr", "Ticket #", "ticket_no", "Case Number", "Issue key", "Vorgangsnummer", "Vorgangs-Nr.",
+         "Ticketnummer"],
+    )  # fmt: skip
     def test_a_usual_name(self, name):
         found = Questions.from_table(table(text=PROSE, **{name: CODES}))
         assert (found.ids, found.id_column) == (tuple(CODES), name)
         assert f"Rows are identified by column {name!r}." in found.notes
 
-    @pytest.mark.parametrize("cells", [["1", "1", "2"], ["1", "", "2"]])
-    def test_a_usual_name_with_unusable_cells_is_passed_over(self, cells):
+    @pytest.mark.parametrize(
+        ("cells", "fault"),
+        [
+            (["7", "7", "2"], "2 rows share their value with another, such as '7' (2 times)"),
+            (["1", "", "2"], "1 of its cells is blank"),
+        ],
+    )
+    def test_a_usual_name_with_unusable_cells_is_passed_over_and_reported(self, cells, fault):
         found = Questions.from_table(table(id=cells, text=PROSE))
         assert (found.ids, found.id_column) == (("1", "2", "3"), None)
+        assert found.notes[-2:] == (
+            f"Column 'id' cannot identify rows: {fault}.",
+            "Rows are identified by their numbers, from 1.",
+        )
+        found = Questions.from_table(table(id=cells, text=PROSE, key=CODES))
+        assert (found.ids, found.id_column) == (tuple(CODES), "key")
+        assert found.notes[-2:] == (
+            f"Column 'id' cannot identify rows: {fault}.",
+            "Rows are identified by column 'key'.",
+        )
+
+    def test_the_example_of_a_repeated_id_is_short_and_does_not_depend_on_the_order(self):
+        cells = ["b", "b", "a" * 1000, "a" * 1000]
+        forth, back = (Questions.from_table(table(id=cells[::step], text=["x y z"] * 4)).notes[-2] for step in (1, -1))
+        assert forth == back
+        assert "'aaa" in forth
+        assert len(forth) < 200
 
     def test_row_numbers_count_from_one(self):
         assert Questions.from_table(named("text", cells=["a", "b", "c"])).ids == ("1", "2", "3")
@@ -129,9 +160,10 @@ class TestIds:
         found = Questions.from_table(table(ref=["x", " ", "x"], text=PROSE), id="ref")
         assert (found.ids, found.id_column) == (("1", "2", "3"), None)
         assert found.table.column("ref") == ["x", " ", "x"]
-        assert found.notes[-1] == (
-            "Column 'ref' cannot identify rows: 1 of its cells are blank and "
-            "2 rows share their value with another, such as 'x' (2 times). Row numbers do."
+        assert found.notes[-2:] == (
+            "Column 'ref' cannot identify rows: 1 of its cells is blank and "
+            "2 rows share their value with another, such as 'x' (2 times).",
+            "Rows are identified by their numbers, from 1.",
         )
 
     def test_unknown_column(self):

@@ -47,17 +47,49 @@ def test_excel_safe_touches_formula_cells_only_on_request(detector, tmp_path):
 
 
 def test_a_second_run_on_a_result_keeps_the_first_results(detector, tmp_path):
-    first = detector.deduplicate({"text": ["a b", "a b"]}, text="text").write(tmp_path / "one")
-    again = detector.deduplicate(Questions.read(first / "questions.csv", text="text")).write(tmp_path / "two")
-    columns = read_table(again / "questions.csv").columns
-    assert columns[1:6] == ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
-    assert columns[6:] == tuple(f"dupdetect_{name}" for name in columns[1:6])
+    frame = {"text": ["a b", "a b"], "id": ["x", "y"]}
+    folder = detector.deduplicate(frame, text="text", id="id").write(tmp_path / "1")
+    for run in ("2", "3", "4"):
+        rows = read_table(folder / "questions.csv").rows
+        folder = detector.deduplicate(Questions.read(folder / "questions.csv", text="text")).write(tmp_path / run)
+        assert [row[: len(rows[0])] for row in read_table(folder / "questions.csv").rows] == list(rows)
+    columns = read_table(folder / "questions.csv").columns
+    added = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
+    prefixed = [f"dupdetect_{name}" for name in added]
+    numbered = [f"{name}_{number}" for number in (2, 3) for name in prefixed]
+    assert columns == ("text", "id", *added, *prefixed, *numbered)
+
+
+def test_what_duplicate_of_names_can_be_looked_up(detector, tmp_path):
+    """Among the ids, or where no column identifies the rows, among their numbers."""
+    frame = {"id": ["7", "7", "8"], "text": ["d e", "a b", "a b"]}
+    result = detector.deduplicate(frame, text="text", keep="last")
+    assert (
+        "Column 'id' cannot identify rows: 2 rows share their value with another, such as '7' (2 times)."
+        in (json.loads((result.write(tmp_path / "out") / "run.json").read_text())["notes"])
+    )
+    table = read_table(tmp_path / "out" / "questions.csv")
+    assert table.columns[:4] == ("id", "text", "row", "cluster_id")
+    assert table.column("row") == ["1", "2", "3"]
+    assert table.column("duplicate_of") == ["", "3", ""]
+    assert read_table(tmp_path / "out" / "kept.csv").columns == ("id", "text")
+
+
+def test_excel_safe_marks_every_csv_file_as_utf8(detector, tmp_path):
+    result = detector.deduplicate({"text": ["a b", "A b"], "id": ["ü", "ö"]}, text="text", id="id")
+    for excel_safe, start in ((True, b"\xef\xbb\xbf"), (False, b"")):
+        folder = result.write(tmp_path / f"{excel_safe}", excel_safe=excel_safe)
+        for path in folder.glob("*.csv"):
+            assert path.read_bytes().removeprefix(start)[:1].isascii(), path
+            assert path.read_bytes().startswith(start), path
+    safe, plain = (read_table(tmp_path / name / "questions.csv") for name in ("True", "False"))
+    assert (safe.columns, safe.rows) == (plain.columns, plain.rows)
 
 
 def test_output_is_never_overwritten_unasked(detector, tmp_path):
     result = detector.deduplicate(["a"])
     result.write(tmp_path / "out")
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite=True"):
         result.write(tmp_path / "out")
     result.write(tmp_path / "out", overwrite=True)
 
@@ -89,6 +121,17 @@ def test_the_report_escapes_what_users_wrote(detector, tmp_path):
     assert "&lt;script&gt;" in page
 
 
+def test_the_report_shows_long_texts_by_their_beginning(detector, tmp_path):
+    long = "word " * 40_000
+    folder = detector.deduplicate({"text": [long, long, "short", "short"]}, text="text").write(tmp_path / "out")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 20_000
+    assert page.count("199,000 more characters") == 2
+    assert "in full in questions.csv" in page
+    assert page.count("<p>short</p>") == 2
+    assert read_table(folder / "questions.csv").column("text")[0] == long
+
+
 # Matching
 
 
@@ -111,6 +154,24 @@ def test_match_lists_at_most_top_k_best_first(detector):
     assert similarity == sorted(similarity, reverse=True)
     everything = detector.similarity([("a b c d", text) for text in corpus])
     assert similarity == sorted(everything.tolist(), reverse=True)[:3]
+
+
+def test_matches_to_frame(detector):
+    queries = pl.DataFrame({"q": ["reset my password", "zzz", ""], "key": ["a", "b", "c"]})
+    corpus = ["invoice", "Reset my password?", "reset my password please"]
+    matches = detector.match(queries, corpus, text="q", id="key")
+    frame = matches.to_frame()
+    assert frame.columns == [
+        *("row", "id", "text", "match_rank", "match_row", "match_id", "match_text", "similarity", "probability"),
+    ]
+    assert frame["id"].to_list() == ["a", "a", "b", "c"]
+    assert frame["row"].to_list() == [0, 0, 1, 2]
+    assert frame["match_rank"].to_list() == [1, 2, None, None]
+    assert frame["match_row"].to_list() == [1, 2, None, None]
+    assert frame["match_text"].to_list() == [*corpus[1:], None, None]
+    assert frame["similarity"].to_list() == [*(match.similarity for match in matches[0]), None, None]
+    assert frame["probability"][0] == 1.0
+    assert frame.schema == detector.match([], ["a"]).to_frame().schema
 
 
 def test_matches_are_written_a_row_per_match(detector):

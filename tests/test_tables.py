@@ -10,12 +10,20 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 from table_files import ROWS, as_csv, read
 
 import dupdetect.tables
 from dupdetect.errors import ColumnNotFoundError, InputError
-from dupdetect.tables import Source, read_table
+from dupdetect.tables import Source, arrow, limits, read_table, table_from_frame
+
+
+def parquet(columns):
+    """The bytes of a Parquet file."""
+    file = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(file, compression="zstd")
+    return file.getvalue()
 
 
 class TestColumns:
@@ -74,6 +82,11 @@ class TestFiles:
         with pytest.raises(InputError, match="not gzip"):
             read("a,b\n", "export.csv.gz")
 
+    @pytest.mark.parametrize("start", [b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0"])
+    def test_other_packed_files(self, start):
+        with pytest.raises(InputError, match="Unpack it"):
+            read(start + bytes(100), "export.csv")
+
     def test_missing(self, tmp_path):
         with pytest.raises(InputError, match="There is no file"):
             read_table(tmp_path / "none.csv")
@@ -97,13 +110,21 @@ class TestFiles:
             (as_csv().encode(), ROWS),
             (b'\n {"id": "1", "text": "a"}\n', [("1", "a")]),
             (gzip.compress(b"id,text\n", mtime=0), []),
+            (parquet({"id": ["1"], "text": ["a"]}), [("1", "a")]),
+            (gzip.compress(parquet({"id": ["1"], "text": ["a"]})), [("1", "a")]),
         ],
+        ids=["csv", "json lines", "gzip", "parquet", "parquet in gzip"],
     )
     def test_standard_input(self, monkeypatch, content, rows):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
         table = read_table("-")
         assert table.rows == tuple(rows)
         assert table.source.name == "standard input"
+
+    def test_broken_parquet_on_standard_input(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"PAR1,text\n1,a\n")))
+        with pytest.raises(InputError, match="standard input is no readable Parquet file"):
+            read_table("-")
 
     def test_closed_standard_input(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", None)
@@ -128,3 +149,45 @@ class TestFiles:
         environment = {**os.environ, "PYTHONPATH": str(Path(dupdetect.tables.__file__).parents[2])}
         code = "import sys, dupdetect.tables as t; t.read_table('export.csv'); assert 'polars' not in sys.modules"
         subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+
+
+class TestBombs:
+    """What is small in the file and huge in memory is refused, with the limit, before it is there."""
+
+    @pytest.mark.parametrize("members", [1, 20])
+    def test_gzip(self, monkeypatch, members):
+        monkeypatch.setattr(limits, "LARGEST_CONTENT", 100_000)
+        packed = gzip.compress(b"text\n" + b"a" * (100_000 // members - 5)) * members
+        assert len(read(packed, "export.csv.gz").columns) == 1
+        with pytest.raises(InputError, match=r"unpacks to more than 100,000 bytes.*unpack it"):
+            read(packed + gzip.compress(b"b"), "export.csv.gz")
+
+    def test_parquet_that_stores_a_text_once(self, monkeypatch):
+        content = parquet({"text": ["a" * 1000] * 5000})
+        assert len(content) < 10_000
+        assert len(read(content, "export.parquet")) == 5000
+        monkeypatch.setattr(limits, "LARGEST_CONTENT", 1_000_000)
+        with pytest.raises(InputError, match=r"unpacks to more than 1,000,000 bytes"):
+            read(content, "export.parquet")
+
+    def test_parquet_of_empty_cells(self):
+        content = parquet({"a": [None] * 100_000, **{f"n{number}": [None] * 100_000 for number in range(1000)}})
+        with pytest.raises(InputError, match=r"100,000 rows of 1,001 columns; 100,000,000 cells is the limit"):
+            read(content, "export.parquet")
+
+    def test_parquet_is_read_in_parts(self, monkeypatch):
+        monkeypatch.setattr(arrow, "_ROWS_AT_ONCE", 3)
+        columns = {"id": list(range(10)), "text": [None, *"abcdefghi"]}
+        assert read(parquet(columns), "export.parquet").rows == table_from_frame(columns).rows
+
+    def test_json_lines_of_ever_other_keys(self):
+        content = "".join(f'{{"key{number}": 1}}\n' for number in range(20_000))
+        with pytest.raises(InputError, match=r"20,000 columns.*399,980,000 empty cells.*100,000,000 is the limit"):
+            read(content, "export.jsonl")
+        with pytest.raises(InputError, match="100,000,000 is the limit"):
+            table_from_frame([{str(number): 1} for number in range(20_000)])
+
+    def test_one_long_row_among_many_short_ones(self):
+        content = "a,b\n" + "x\n" * 10_000 + "," * 20_000 + "\n"
+        with pytest.raises(InputError, match="100,000,000 is the limit"):
+            read(content, on_bad_rows="keep")

@@ -33,7 +33,7 @@ class TestEncoding:
         table = read(as_csv().encode("cp1252"))
         assert table.source.encoding == "cp1252"
         assert "cp1252" in table.notes[0]
-        assert "--encoding" in table.notes[0]
+        assert "name the encoding" in table.notes[0]
 
     @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
     @pytest.mark.parametrize("text", ["一个账户怎么注销？", "Как удалить аккаунт?", "上传失败", "plain"])

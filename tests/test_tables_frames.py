@@ -67,7 +67,7 @@ class TestParquet:
             read(b"PAR1" + bytes(100))
 
     def test_an_encoding_makes_no_sense(self):
-        with pytest.raises(InputError, match="--encoding"):
+        with pytest.raises(InputError, match="encoding="):
             read(b"", "export.parquet", encoding="utf-8")
 
 

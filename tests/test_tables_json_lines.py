@@ -74,5 +74,5 @@ class TestJsonLines:
             read(content, "export.json")
 
     def test_a_delimiter_makes_no_sense(self):
-        with pytest.raises(InputError, match="--delimiter"):
+        with pytest.raises(InputError, match="delimiter="):
             read('{"a": 1}', "export.jsonl", delimiter=";")

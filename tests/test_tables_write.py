@@ -90,6 +90,15 @@ class TestWriting:
         write_csv(file, ["a", "b"], [["x", cell]], excel_safe=True)
         assert read(file.getvalue()).rows == (("x", cell),)
 
+    def test_excel_safe_begins_with_a_mark_that_is_read_back(self, tmp_path):
+        path = tmp_path / "out.csv"
+        write_csv(path, ["id", "frage"], [["1", "Wie lösche ich das?"]], excel_safe=True)
+        assert path.read_bytes() == "\ufeffid,frage\n1,Wie lösche ich das?\n".encode()
+        back = read_table(path)
+        assert (back.columns, back.rows) == (("id", "frage"), (("1", "Wie lösche ich das?"),))
+        write_csv(path, ["id"], [])
+        assert path.read_bytes() == b"id\n"
+
     def test_formulas_stay_unless_asked(self):
         file = io.StringIO(newline="")
         write_csv(file, ["a", "b"], [["=1+1", "@x"]])

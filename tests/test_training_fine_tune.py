@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import sys
 import xml.etree.ElementTree
 
 import numpy as np
@@ -13,34 +14,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
 
 from sentence_transformers import SentenceTransformer  # noqa: E402
-from tiny_bert import ASKING, TOPICS, make_tiny_bert  # noqa: E402
+from tiny_bert import made_up_pairs, make_tiny_bert  # noqa: E402
 
-from dupdetect import QuestionPairs  # noqa: E402
-from dupdetect.errors import ArtifactError, EmptyInputError, InputError, LeakageError  # noqa: E402
+from dupdetect.errors import ArtifactError, EmptyInputError, InputError, LeakageError, MissingExtraError  # noqa: E402
 from dupdetect.training import CollapseError, Teacher, TrainingConfig, average_weights, fine_tune  # noqa: E402
 from dupdetect.training.batch_loss import BatchLoss  # noqa: E402
 from dupdetect.training.checkpoints import load_checkpoint  # noqa: E402
 from dupdetect.training.collapse import RandomSimilarity, check_not_collapsed, random_similarity  # noqa: E402
 from dupdetect.training.curves import learning_curve  # noqa: E402
 from dupdetect.training.models import compute_type, embed, encode, load_model  # noqa: E402
-
-
-def made_up_pairs(n, seed):
-    """Duplicates ask about one topic in two ways, others about two topics in one way: the words shared mislead. Eight
-    duplicates in a row share their left question."""
-    rng = np.random.default_rng(seed)
-    rows, previous = [], ("", "")
-    for number in range(1000 * seed, 1000 * seed + n):
-        one, other = rng.choice(TOPICS, 2, replace=False)
-        first, second = rng.choice(ASKING, 2, replace=False)
-        same = number % 2 == 0
-        if same and number % 16:
-            left, one = previous
-        else:
-            left = f"{first} {one} {number}"
-        rows.append((left, f"{second if same else first} {one if same else other} {number}", same))
-        previous = (left, one) if same else previous
-    return QuestionPairs.from_columns(*zip(*rows, strict=True))
 
 
 @pytest.fixture(scope="session")
@@ -160,8 +142,9 @@ def test_the_picture_is_svg_with_a_point_for_each_evaluation(trained):
         {"dropout": 0.1},
         {"objective": "triplet", "negatives": "random"},
         {"mining": "index", "weights": {"triplet": 1.0, "ranking": 1.0}, "batch_size": 40},
+        {"lora_rank": 4},
     ],
-    ids=["joint", "triplet", "mined"],
+    ids=["joint", "triplet", "mined", "low-rank"],
 )
 def test_a_resumed_run_ends_like_an_uninterrupted_one(base, data, tmp_path, options):
     config = config_of(base, steps=11, **options)
@@ -183,7 +166,7 @@ def test_an_interrupted_run_is_neither_overwritten_nor_mixed_up(base, data, tmp_
     config = config_of(base)
     with pytest.raises(Interrupted):
         fine_tune(config, *data, tmp_path / "model", progress=interrupted_after(5))
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="resume=True"):
         fine_tune(config, *data, tmp_path / "model")
     for other in (
         (config_of(base, learning_rate=1e-3), *data),
@@ -215,6 +198,8 @@ def test_the_callers_random_numbers_are_left_alone(base, data, tmp_path):
 CHANGES = {
     "max_tokens": ({}, 5),
     "dropout": ({}, 0.3),
+    "train_embeddings": ({}, False),
+    "lora_rank": ({}, 4),
     "objective": ({}, "ranking"),
     "weights": ({}, {"contrastive": 1.0, "ranking": 3.0}),
     "distance": ({"objective": "contrastive"}, "euclidean"),
@@ -232,6 +217,7 @@ CHANGES = {
     "positive_share": ({}, 0.2),
     "group_aware": ({"batch_size": 64}, False),
     "length_buckets": ({}, 4),
+    "topics": ({}, 4),
     "epochs": ({"steps": None, "epochs": 0.2}, 0.4),
     "steps": ({}, 3),
     "learning_rate": ({}, 1e-3),
@@ -267,6 +253,31 @@ def test_every_option_changes_the_weights(option, base, tmp_path_factory):
 
 def test_no_option_is_left_untried():
     assert {field.name for field in dataclasses.fields(TrainingConfig)} == set(CHANGES) | SEEN_ELSEWHERE
+
+
+def test_low_rank_adapters_end_as_an_ordinary_model(base, data, tmp_path):
+    old = load_model(base).state_dict()
+    new = weights_of(fine_tune(config_of(base, lora_rank=3), *data, tmp_path / "model"))
+    assert set(new) == set(old)
+    change = {name: (new[name] - old[name]).float() for name in new}
+    adapted = {name for name, difference in change.items() if difference.abs().max() > 0}
+    kinds = ("query", "key", "value", "dense")
+    assert adapted == {name for name in new if ".layer." in name and name.endswith(tuple(f"{k}.weight" for k in kinds))}
+    assert all(torch.linalg.matrix_rank(change[name], rtol=1e-3) <= 3 for name in adapted)
+
+
+def test_adapters_without_their_package_name_the_pip_line(base, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "dupdetect\[train\]"'):
+        fine_tune(config_of(base, lora_rank=3), *data, tmp_path / "model")
+
+
+def test_frozen_token_vectors_stay_and_the_rest_moves(base, data, tmp_path):
+    old = load_model(base).state_dict()
+    new = weights_of(fine_tune(config_of(base, train_embeddings=False), *data, tmp_path / "model"))
+    moved = {name for name in new if not torch.equal(new[name], old[name])}
+    assert moved
+    assert not any("word_embeddings" in name for name in moved)
 
 
 # The base, and other teachers.
@@ -326,9 +337,9 @@ def test_another_teacher_has_a_say(base, data, tmp_path):
 
 def test_rows_follow_their_texts_whatever_their_lengths(base):
     model = load_model(base)
-    texts = ["please explain balan", "how do i get kosed 12", "mipol", "what is the way to tuwix 1234 5678"] * 3
+    texts = ["please explain balan", "how do i get kosed 12", "mipol", "what is the way to tuwix 1234 5678"] * 30
     expected = np.concatenate([encode(model, [text], None) for text in texts])
-    assert np.allclose(embed(model, texts, None, rows=5).detach().numpy(), expected, atol=1e-5)
+    assert np.allclose(embed(model, texts, None).detach().numpy(), expected, atol=1e-5)
     assert np.allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
 
 

@@ -266,6 +266,15 @@ def test_distillation_by_hand():
     assert float(objectives.distillation(student, teacher)) == pytest.approx((0.25 + 0 + 0.75) / 3)
 
 
+def test_distillation_holds_neighbours_more_than_strangers():
+    teacher = torch.eye(20)[:, :19]
+    teacher[19] = teacher[0]  # rows 0 and 19 alone are neighbours; row 1 is one of the many strangers
+    apart, near_stranger = torch.eye(20), torch.eye(20)
+    near_stranger[19], near_stranger[2] = near_stranger[0], near_stranger[1]
+    assert float(objectives.distillation(apart, teacher)) > float(objectives.distillation(near_stranger, teacher)) > 0
+    assert float(objectives.distillation(apart, teacher)) == pytest.approx((2 / 380 + 2 / 140) / 2)
+
+
 def test_distillation_moves_towards_the_teachers_angles():
     teacher = torch.stack([A, COS_60, COS_90])
     student = torch.stack([A, A + 0.1 * COS_90, COS_90])

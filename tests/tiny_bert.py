@@ -1,4 +1,8 @@
-"""A tiny random BERT as a sentence-transformers folder, and the words that it knows."""
+"""A tiny random BERT as a sentence-transformers folder, the words that it knows, and pairs of questions of them."""
+
+import numpy as np
+
+from dupdetect import QuestionPairs
 
 TOPICS = [f"{a}{b}" for a in ("ba", "ko", "mi", "tu", "re") for b in ("lan", "sed", "pol", "wix")]
 ASKING = ("how do i get", "what is the way to", "can you tell me about", "please explain")
@@ -42,3 +46,21 @@ def make_tiny_bert(folder):
     )
     model.save(str(folder / "model"), create_model_card=False)
     return str(folder / "model")
+
+
+def made_up_pairs(n, seed):
+    """Duplicates ask about one topic in two ways, others about two topics in one way: the words shared mislead. Eight
+    duplicates in a row share their left question."""
+    rng = np.random.default_rng(seed)
+    rows, previous = [], ("", "")
+    for number in range(1000 * seed, 1000 * seed + n):
+        one, other = rng.choice(TOPICS, 2, replace=False)
+        first, second = rng.choice(ASKING, 2, replace=False)
+        same = number % 2 == 0
+        if same and number % 16:
+            left, one = previous
+        else:
+            left = f"{first} {one} {number}"
+        rows.append((left, f"{second if same else first} {one if same else other} {number}", same))
+        previous = (left, one) if same else previous
+    return QuestionPairs.from_columns(*zip(*rows, strict=True))

@@ -184,7 +184,7 @@ class Calibration:
     def describe(self) -> list[str]:
         """Return the summary as lines of text, names in a column of 13 characters."""
         found = self.summary()
-        at = "" if self.prevalence == self.sample.prevalence else f", where {percent(self.prevalence)} are duplicates"
+        at = "" if self._as_labelled else f", where {percent(self.prevalence)} are duplicates"
         lines = [
             f"calibration  {self.data or 'labelled pairs'}: {found['pairs']:,} pairs in {found['groups']:,} groups, "
             f"{found['duplicates']:,} duplicates ({percent(self.sample.prevalence)})",
@@ -195,9 +195,17 @@ class Calibration:
             lines.append(f"{name:<13}{value} ({found[name]['low']:.3f} to {found[name]['high']:.3f})")
         return [*lines, " " * 13 + "measured on the pairs that the threshold was chosen on; 95 % intervals"]
 
+    @property
+    def _as_labelled(self) -> bool:
+        return self.prevalence == self.sample.prevalence
+
     def promise(self) -> str:
         """Say in a sentence or two what the operating point does and does not promise for the rows of a file."""
-        basis = f"{len(self.sample):,} labelled pairs ({percent(self.sample.prevalence)} of them duplicates)"
+        labelled, share = f"{len(self.sample):,} labelled pairs", percent(self.prevalence)
+        there = percent(self.sample.prevalence)
+        basis = f"{labelled} ({there} of them duplicates)"
+        if not self._as_labelled:
+            basis = f"{labelled}, weighted as if {share} of them were duplicates ({there} are)"
         match self.criterion:
             case FixedThreshold():
                 return (
@@ -206,14 +214,26 @@ class Calibration:
                 )
             case MinPrecision():
                 claim = f"This threshold is certified on {basis}: {self.criterion}."
-            case MinRecall():
-                claim = f"Chosen on {basis}: {self.criterion}; it promises no precision."
+            case MinRecall():  # the share of duplicates does not matter to it
+                claim = (
+                    f"Chosen on {labelled} ({there} of them duplicates): {self.criterion}; it promises no precision."
+                )
             case MaxF1():
                 claim = f"This threshold has the best F1 on {basis}; it promises no precision."
+        if self._as_labelled or isinstance(self.criterion, MinRecall):
+            return (
+                f"{claim} Among all pairs of a file duplicates are far rarer than there, so a larger share of what is "
+                "found here can be wrong: look at it before deleting."
+            )
         return (
-            f"{claim} Among all pairs of a file duplicates are far rarer than there, so a larger share of what is "
-            "found here can be wrong: look at it before deleting."
+            f"{claim} Where fewer than {share} of all pairs of a file are duplicates, a larger share of what is found "
+            "here can be wrong: look at it before deleting."
         )
+
+    def probability_basis(self) -> str:
+        """Say, as the end of a sentence, which pairs the probabilities are for: with rarer duplicates they fall."""
+        origin = "as among the labelled pairs" if self._as_labelled else "as was asked for"
+        return f"among pairs of which {percent(self.prevalence)} are duplicates, {origin}"
 
     def evidence(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of the sample by name: similarity float32, label bool, group int32, each (n,)."""

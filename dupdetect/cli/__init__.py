@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import NoReturn
 import click
 
 from dupdetect._version import __version__
-from dupdetect.cli import exports, models, pairs
+from dupdetect.cli import exports, models, pairs, train
 from dupdetect.cli.terminal import printable, show
 from dupdetect.errors import DupdetectError
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except DupdetectError as error:
-        click.echo(f"Error: {printable(' '.join(str(error).split()))}", err=True)
+        click.echo(f"Error: {printable(_with_options(' '.join(str(error).split())))}", err=True)
         status = 1
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -61,6 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         )
         status = 1
     sys.exit(status)
+
+
+def _with_options(message: str) -> str:
+    """Return an error's message with the arguments that it names, such as `on_bad_rows='keep'`, as options."""
+    flags = {flag for verb in cli.commands.values() for option in verb.params for flag in option.opts}
+
+    def option(argument: re.Match[str]) -> str:
+        flag = f"--{argument[1].replace('_', '-')}"
+        return f"{flag} {argument[2] or ''}".rstrip() if flag in flags else argument[0]
+
+    return re.sub(r"\b([a-z_]+)=(?:True|\.\.\.|'([^']*)')", option, message)
 
 
 def _prepare_streams() -> None:
@@ -91,6 +103,7 @@ for verb in (
     exports.match,
     pairs.score,
     pairs.split,
+    train.train,
     models.calibrate,
     models.evaluate,
     models.info,

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+import json
+import re
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dupdetect.cli.options import (
+    against_options,
+    csv_output_option,
     excel_option,
     json_option,
     load_detector,
     model_option,
-    operating_point,
     overwrite_option,
     point_options,
     table_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show, write_table
+from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
+
+if TYPE_CHECKING:
+    from dupdetect.questions import Questions
 
 
 @click.command(short_help="Find the duplicates in an export.")
@@ -27,7 +33,10 @@ from dupdetect.cli.terminal import as_json_text, check_free, printable, show, wr
     "--text", "text", multiple=True, metavar="COL", help="Column to compare; repeat it for several (subject, body)."
 )
 @click.option(
-    "--id", "id_column", metavar="COL", help="Column that names a row. Without one, rows are numbered from 1."
+    "--id",
+    "id_column",
+    metavar="COL",
+    help="Column that names a row. Without one, or where its cells are blank or repeated, rows are numbered from 1.",
 )
 @click.option("-o", "--output", metavar="DIR", help="Output folder.  [default: EXPORT.dupdetect]")
 @click.option(
@@ -35,7 +44,8 @@ from dupdetect.cli.terminal import as_json_text, check_free, printable, show, wr
     default="first",
     show_default=True,
     metavar="POLICY",
-    help="Which of several stays: first, last, longest, medoid, max:COL or min:COL.",
+    help="Which of several stays: first, last, longest, medoid, max:COL or min:COL. These read numbers and dates as "
+    "people and programs write them, and stop where a column could mean two things.",
 )
 @point_options
 @model_option
@@ -49,14 +59,9 @@ def dedupe(
     id_column: str | None,
     output: str | None,
     keep: str,
-    min_precision: float | None,
-    min_recall: float | None,
-    threshold: float | None,
-    prevalence: float | None,
+    point: dict[str, Any],
     model: str | None,
-    encoding: str | None,
-    delimiter: str | None,
-    on_bad_rows: Literal["error", "keep"],
+    reading: dict[str, Any],
     excel_safe: bool,
     overwrite: bool,
     as_json: bool,
@@ -65,6 +70,14 @@ def dedupe(
 
     Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity,
     probability), kept.csv (the rows that stay), pairs.csv (every pair found), report.html and run.json.
+
+    duplicate_of is the id of the row that stays or, where no column identifies the rows, the number of this row, from
+    1; then questions.csv has these numbers too, as the column row. The CSV files are UTF-8 with commas and without a
+    byte order mark; see --excel-safe.
+
+    pairs.csv has a line for two different texts, whatever the number of rows that hold them: left_rows and right_rows
+    say how many, left_row and right_row name one of each. A row that repeats a text (same_text) has its own line, with
+    the row that stands for this text.
 
     \b
     dupdetect dedupe export.csv
@@ -76,16 +89,18 @@ def dedupe(
     from dupdetect.keep import parse_keep
     from dupdetect.questions import Questions
 
-    point = operating_point(min_precision, min_recall, threshold, prevalence)
     parse_keep(keep)
     target = Path(output) if output else _beside(export)
+    replaced = _made_from(target)
+    if replaced and not overwrite:
+        raise OutputExistsError(target, replaced)
     check_free(target, overwrite, export)
-    questions = Questions.read(
-        export, text=text or None, id=id_column, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows
-    )
+    questions = Questions.read(export, text=text or None, id=id_column, **reading)
     detector = load_detector(model).at(**point)
     result = detector.deduplicate(questions, keep=keep, progress=show)
     result.write(target, excel_safe=excel_safe, overwrite=overwrite)
+    if replaced and PurePath(replaced).name != PurePath(export).name:
+        click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
     for note in result.notes:
         click.echo(f"Note: {printable(note)}", err=True)
     record = result.record()
@@ -98,11 +113,12 @@ def dedupe(
 @click.option("--text", "text", multiple=True, metavar="COL", help="Text column of QUERIES; repeat it for several.")
 @click.option("--against-text", multiple=True, metavar="COL", help="Text column of KNOWN.csv.  [default: as QUERIES]")
 @click.option("--against-id", metavar="COL", help="Column that names a known question.")
-@click.option("-o", "--output", metavar="OUT.csv", help="Output file.  [default: standard output]")
+@csv_output_option
 @click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches per query, at most.")
 @point_options
 @model_option
 @table_options
+@against_options
 @excel_option
 @overwrite_option
 def match(
@@ -113,41 +129,62 @@ def match(
     against_id: str | None,
     output: str | None,
     top_k: int,
-    min_precision: float | None,
-    min_recall: float | None,
-    threshold: float | None,
-    prevalence: float | None,
+    point: dict[str, Any],
     model: str | None,
-    encoding: str | None,
-    delimiter: str | None,
-    on_bad_rows: Literal["error", "keep"],
+    reading: dict[str, Any],
+    against_reading: dict[str, Any],
     excel_safe: bool,
     overwrite: bool,
 ) -> None:
     """Find for each question in QUERIES the known questions that ask the same.
 
     Every query comes out with its own cells, once per match; one that nothing matches comes out once, with blank cells.
+    match_id is the known question's id or, where no column of KNOWN.csv identifies its rows, the number of its row,
+    from 1.
+
+    --encoding and --delimiter are those of QUERIES, --on-bad-rows holds for both files.
 
     \b
     dupdetect match new.csv --against faq.csv -o matched.csv
     dupdetect match tickets.csv --text subject --against faq.csv --against-text question --top-k 1
     """
-    from dupdetect.questions import Questions
-    from dupdetect.tables import read_table
-
-    point = operating_point(min_precision, min_recall, threshold, prevalence)
     check_free(output, overwrite, queries, against)
-    table = partial(read_table, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
-    asked = Questions.from_table(table(queries), text=text or None)
-    known = Questions.from_table(table(against), text=against_text or text or None, id=against_id)
+    asked = _questions_of(queries, "", text, None, reading)
+    known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)
     detector = load_detector(model).at(**point)
     matches = detector.match(asked, known, top_k=top_k, progress=show)
     write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
     for name, questions in ((queries, asked), (against, known)):
         for note in questions.notes:
             click.echo(f"Note: {printable(f'{name}: {note}')}", err=True)
+    for note in matches.notes:
+        click.echo(f"Note: {printable(note)}", err=True)
     hits = sum(found is not None for found in matches)
     click.echo(f"{hits:,} of {len(matches):,} queries match one of {len(known):,} known questions.", err=True)
+
+
+def _questions_of(
+    path: str, prefix: str, text: tuple[str, ...], id_column: str | None, reading: dict[str, Any]
+) -> Questions:
+    """Return the questions in one of several files; `prefix` is what its options have before their names."""
+    from dupdetect.questions import Questions
+
+    try:
+        return Questions.read(path, text=text or None, id=id_column, **reading)
+    except ColumnNotFoundError as error:
+        option = "id" if error.wanted == id_column else "text"
+        raise InputError(f"{path}: {error} Name another ({prefix}{option}=...).") from None
+    except InputError as error:
+        raise InputError(re.sub(r"\b(text|id|encoding|delimiter)=", rf"{prefix}\1=", str(error))) from None
+
+
+def _made_from(folder: Path) -> str | None:
+    """Return the name of the export that an output folder says it was made from, if it says so."""
+    try:
+        name = json.loads((folder / "run.json").read_text(encoding="utf-8"))["input"]["name"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _beside(export: str) -> Path:
@@ -161,14 +198,25 @@ def _beside(export: str) -> Path:
 
 
 def _summary(record: dict[str, Any], target: Path) -> str:
+    from dupdetect.results.cells import counted
+
     counts, calibration = record["counts"], record["calibration"]
+    rows, repeats = counted(counts["rows"], "row"), counted(counts["repeats_of_a_text"], "repeat")
+    pairs = f"{counted(counts['pairs_of_different_texts'], 'pair')} of different texts"
+    joined = f"{pairs} and {repeats}: no clusters"
+    if counts["clusters"]:
+        joined = (
+            f"{pairs} and {repeats} join {counts['rows_in_clusters']:,} rows, "
+            f"{counts['rows_in_clusters'] - counts['removed']:,} of them kept, into "
+            f"{counted(counts['clusters'], 'cluster')}; the largest has {counts['largest_cluster']:,} rows"
+        )
     return "\n".join(
         [
-            f"{counts['rows']:,} rows = {counts['kept']:,} kept + {counts['removed']:,} duplicates of a kept row",
-            f"{counts['rows']:,} rows = {counts['distinct_texts']:,} different texts + {counts['repeats_of_a_text']:,} "
-            f"repeats + {counts['blank']:,} blank (kept)",
-            f"{counts['clusters']:,} clusters hold {counts['rows_in_clusters']:,} rows, the largest "
-            f"{counts['largest_cluster']:,}; {counts['pairs_of_different_texts']:,} pairs of different texts",
+            f"{rows} = {counts['kept']:,} kept + {counted(counts['removed'], 'duplicate')} of a kept row",
+            f"{rows} = {counted(counts['distinct_texts'], 'different text')} + {repeats} + {counts['blank']:,} blank "
+            "(kept)",
+            joined,
+            *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
             record["promise"],
             f"written to {target}/ (start with report.html)",

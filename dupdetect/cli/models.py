@@ -9,26 +9,27 @@ import click
 
 from dupdetect._version import __version__
 from dupdetect.cli.options import (
-    criterion_of,
+    criterion_options,
     json_option,
     load_detector,
-    operating_point,
     overwrite_option,
     pair_options,
     point_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show
+from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
+    from dupdetect.calibration import Criterion
     from dupdetect.detector import Detector
+    from dupdetect.evaluation import Evaluation, NWayAccuracy
 
 
 @click.command(short_help="Fit the threshold of a model on labelled pairs.")
 @click.argument("model")
 @click.argument("pairs")
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the calibrated detector goes.")
-@click.option("--min-precision", type=float, metavar="P", help="Threshold with certified precision of at least P.")
-@click.option("--min-recall", type=float, metavar="R", help="Threshold with recall of at least R.")
+@criterion_options
 @pair_options
 @overwrite_option
 @json_option
@@ -36,11 +37,8 @@ def calibrate(
     model: str,
     pairs: str,
     output: str,
-    min_precision: float | None,
-    min_recall: float | None,
-    left: str | None,
-    right: str | None,
-    label: str | None,
+    criterion: Criterion,
+    columns: dict[str, str | None],
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -56,49 +54,71 @@ def calibrate(
     from dupdetect.detector import Detector
 
     check_free(output, overwrite, pairs)
-    criterion = criterion_of(min_precision, min_recall)
-    labelled = read_labelled(pairs, left, right, label)
-    base = load_detector(model)
+    encoder = load_detector(model).encoder
+    labelled = read_labelled(pairs, **columns)
     detector = Detector.calibrate(
-        base.encoder, labelled, criterion=criterion, data=Path(pairs).name, name=Path(output).name, progress=show
+        encoder, labelled, criterion=criterion, data=Path(pairs).name, name=Path(output).name, progress=show
     )
     detector.save_pretrained(output, overwrite=overwrite)
     click.echo(as_json_text(_described(detector)) if as_json else printable(_info_text(detector)))
 
 
-@click.command(short_help="Measure a detector on labelled pairs.")
+@click.command(short_help="Measure a detector on labelled pairs, or on classified texts.")
 @click.argument("model")
-@click.argument("pairs")
+@click.argument("data", metavar="PAIRS|TEXTS")
 @pair_options
 @point_options
+@click.option(
+    "--plots", metavar="DIR", help="Also draw pr.svg, reliability.svg and histogram.svg into this folder of their own."
+)
+@click.option("--classes", metavar="COL", help="The file holds texts, not pairs, and this column the class of each.")
+@click.option(
+    "--text", multiple=True, metavar="COL", help="With --classes: the text column; repeat it for several of them."
+)
+@click.option("--shots", type=click.IntRange(min=1), help="With --classes: examples per class.  [default: 1]")
+@click.option("--draws", type=click.IntRange(min=1), help="With --classes: times they are drawn.  [default: 20]")
+@overwrite_option
 @json_option
 def evaluate(
     model: str,
-    pairs: str,
-    left: str | None,
-    right: str | None,
-    label: str | None,
-    min_precision: float | None,
-    min_recall: float | None,
-    threshold: float | None,
-    prevalence: float | None,
+    data: str,
+    columns: dict[str, str | None],
+    point: dict[str, Any],
+    plots: str | None,
+    classes: str | None,
+    text: tuple[str, ...],
+    shots: int | None,
+    draws: int | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Measure MODEL (a folder, or `default` for the shipped detector) on labelled PAIRS that nothing was fitted on.
 
-    Reports pair metrics at the threshold, retrieval (Recall@K) and mining over all pairs of the questions.
+    Reports pair metrics at the threshold, beside what can be guessed without reading a word; what the threshold costs
+    here; retrieval (Recall@K); mining over all pairs of the questions; and the precision where duplicates are rarer.
+
+    With --classes, on TEXTS and the class of each: how often a text is most similar to an example of its own class,
+    among one of every class (N-way one-shot accuracy). That needs no threshold, so MODEL may be uncalibrated.
 
     \b
     dupdetect evaluate default test.csv
-    dupdetect evaluate my-detector splits/test.csv --json
+    dupdetect evaluate my-detector splits/test.csv --plots plots --json
+    dupdetect evaluate default intents.csv --classes intent --text utterance --shots 5
     """
-    from dupdetect.evaluation import evaluate as run
-
-    point = operating_point(min_precision, min_recall, threshold, prevalence)
-    labelled = read_labelled(pairs, left, right, label)
-    detector = load_detector(model).at(**point)
-    evaluation = run(detector, labelled, progress=show)
-    click.echo(as_json_text(evaluation.to_dict()) if as_json else str(evaluation))
+    of_pairs = {**columns, **point, "plots": plots, "overwrite": overwrite or None}
+    of_classes = {"text": text or None, "shots": shots, "draws": draws}
+    for name, value in (of_classes if classes is None else of_pairs).items():
+        if value is not None:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} {'goes only' if classes is None else 'does not go'} with --classes."
+            )
+    if overwrite and plots is None:
+        raise click.UsageError("--overwrite goes with --plots: nothing else is written.")
+    if classes is None:
+        result: Evaluation | NWayAccuracy = _evaluated_pairs(model, data, columns, point, plots, overwrite)
+    else:
+        result = _evaluated_classes(model, data, classes, text, shots, draws)
+    click.echo(as_json_text(result.to_dict()) if as_json else printable(str(result)))
 
 
 @click.command(short_help="Say what a detector is made of.")
@@ -133,3 +153,40 @@ def _info_text(detector: Detector) -> str:
     if detector.calibration is None:
         return "\n".join([*lines, "calibration  none: fit one with `dupdetect calibrate`"])
     return "\n".join([*lines, *detector.calibration.describe()])
+
+
+def _evaluated_pairs(
+    model: str,
+    pairs: str,
+    columns: dict[str, str | None],
+    point: dict[str, Any],
+    plots: str | None,
+    overwrite: bool,
+) -> Evaluation:
+    from dupdetect.evaluation import evaluate as run
+    from dupdetect.evaluation import write_plots
+
+    check_free(plots, overwrite, pairs, model)
+    detector = load_detector(model).at(**point)
+    evaluation = run(detector, read_labelled(pairs, **columns), progress=show)
+    if plots is not None:
+        write_plots(evaluation, plots, overwrite=overwrite)
+        click.echo(f"Plots are in {printable(plots)}/", err=True)
+    return evaluation
+
+
+def _evaluated_classes(
+    model: str, texts: str, classes: str, columns: tuple[str, ...], shots: int | None, draws: int | None
+) -> NWayAccuracy:
+    from dupdetect.evaluation import n_way_accuracy
+    from dupdetect.questions import Questions
+
+    encoder = load_detector(model).encoder
+    questions = Questions.read(texts, text=columns or None)
+    if classes in questions.text_columns:
+        raise InputError(f"The column {classes!r} cannot be both text and class. Name the text column with --text.")
+    groups = questions.table.column(classes)
+    for note in questions.notes:
+        click.echo(f"Note: {printable(note)}", err=True)
+    chosen = {name: value for name, value in (("shots", shots), ("draws", draws)) if value is not None}
+    return n_way_accuracy(encoder, questions.texts, groups, **chosen, progress=show)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,12 +14,13 @@ if TYPE_CHECKING:
     from dupdetect.detector import Detector
 
 __all__ = [
-    "criterion_of",
+    "against_options",
+    "criterion_options",
+    "csv_output_option",
     "excel_option",
     "json_option",
     "load_detector",
     "model_option",
-    "operating_point",
     "overwrite_option",
     "pair_options",
     "point_options",
@@ -26,60 +29,33 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CSV_SUFFIXES = ("", ".csv", ".txt")
 SHIPPED = "default"
 """What is said instead of a folder to mean the shipped detector."""
 
 
-def options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
+def together(name: str, read: Callable[..., Any], **options: Callable[..., Any]) -> Callable[[F], Callable[..., Any]]:
+    """Return a decorator that adds `options` to a verb, and hands it what `read` makes of them as argument `name`.
+
+    The options go by the names under which click hands their values over.
+    """
+
+    def decorate(function: F) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def verb(**given: Any) -> Any:
+            values = {option: given.pop(option) for option in options}
+            return function(**given, **{name: read(**values)})
+
+        for option in reversed(options.values()):
+            option(verb)
+        return verb
 
     return decorate
 
 
-model_option = click.option("--model", metavar="M", help="A detector folder, instead of the shipped one.")
-point_options = options(
-    click.option("--min-precision", type=float, metavar="P", help="Certified precision of at least P (0 to 1)."),
-    click.option("--min-recall", type=float, metavar="R", help="Recall of at least R (0 to 1)."),
-    click.option("--threshold", type=float, metavar="T", help="This cosine similarity, as it is."),
-    click.option(
-        "--prevalence", type=float, metavar="Q", help="Expected share of duplicates among the pairs decided on."
-    ),
-)
-table_options = options(
-    click.option("--encoding", metavar="NAME", help="Character encoding, when the detected one is wrong."),
-    click.option("--delimiter", metavar="CHAR", help="Cell delimiter, when the detected one is wrong."),
-    click.option(
-        "--on-bad-rows",
-        type=click.Choice(["error", "keep"]),
-        default="error",
-        show_default=True,
-        help="Rows with too many or too few cells: stop, or keep them as they are.",
-    ),
-)
-pair_options = options(
-    click.option("--left", metavar="COL", help="Column of the first question."),
-    click.option("--right", metavar="COL", help="Column of the second question."),
-    click.option("--label", metavar="COL", help="Column of the label (1 or 0, yes or no, ...)."),
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it is there already.")
-excel_option = click.option(
-    "--excel-safe", is_flag=True, help="Put a ' before cells that a spreadsheet would run as a formula."
-)
-
-
-def load_detector(model: str | None) -> Detector:
-    from dupdetect.detector import Detector
-
-    return Detector.from_pretrained(None if model in (None, SHIPPED) else model)
-
-
 def operating_point(
     min_precision: float | None, min_recall: float | None, threshold: float | None, prevalence: float | None
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     """Check that at most one operating point was asked for, before any work is done."""
     named = {"--min-precision": min_precision, "--min-recall": min_recall, "--threshold": threshold}
     given = [name for name, value in named.items() if value is not None]
@@ -101,3 +77,87 @@ def criterion_of(min_precision: float | None, min_recall: float | None) -> Crite
     if min_precision is not None:
         return MinPrecision(min_precision)
     return MinRecall(min_recall) if min_recall is not None else MaxF1()
+
+
+def csv_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
+    """Return the name of an output file; wrong usage when it promises anything but CSV."""
+    if output is not None and Path(output).is_dir():
+        raise click.BadParameter(f"{output!r} is a folder. Name a file in it.", context, parameter)
+    if output is not None and PurePath(output).suffix.lower() not in _CSV_SUFFIXES:
+        raise click.BadParameter(
+            f"CSV is all that can be written, and {output!r} would be something else. End the name in .csv.",
+            context,
+            parameter,
+        )
+    return output
+
+
+model_option = click.option("--model", metavar="M", help="A detector folder, instead of the shipped one.")
+point_options = together(
+    "point",
+    operating_point,
+    min_precision=click.option(
+        "--min-precision", type=float, metavar="P", help="Certified precision of at least P (0 to 1)."
+    ),
+    min_recall=click.option("--min-recall", type=float, metavar="R", help="Recall of at least R (0 to 1)."),
+    threshold=click.option("--threshold", type=float, metavar="T", help="This cosine similarity, as it is."),
+    prevalence=click.option(
+        "--prevalence", type=float, metavar="Q", help="Expected share of duplicates among the pairs decided on."
+    ),
+)
+table_options = together(
+    "reading",
+    dict,
+    encoding=click.option("--encoding", metavar="NAME", help="Character encoding, when the detected one is wrong."),
+    delimiter=click.option("--delimiter", metavar="CHAR", help="Cell delimiter, when the detected one is wrong."),
+    on_bad_rows=click.option(
+        "--on-bad-rows",
+        type=click.Choice(["error", "keep"]),
+        default="error",
+        show_default=True,
+        help="Rows with too few or too many cells: stop, or keep them: short rows are filled with empty cells, and for "
+        "long ones the header gets columns without a name.",
+    ),
+)
+against_options = together(
+    "against_reading",
+    lambda against_encoding, against_delimiter: {"encoding": against_encoding, "delimiter": against_delimiter},
+    against_encoding=click.option("--against-encoding", metavar="NAME", help="As --encoding, for KNOWN.csv."),
+    against_delimiter=click.option("--against-delimiter", metavar="CHAR", help="As --delimiter, for KNOWN.csv."),
+)
+pair_options = together(
+    "columns",
+    dict,
+    left=click.option("--left", metavar="COL", help="Column of the first question."),
+    right=click.option("--right", metavar="COL", help="Column of the second question."),
+    label=click.option("--label", metavar="COL", help="Column of the label (1 or 0, yes or no, ...)."),
+)
+criterion_options = together(
+    "criterion",
+    criterion_of,
+    min_precision=click.option(
+        "--min-precision", type=float, metavar="P", help="Threshold with certified precision of at least P."
+    ),
+    min_recall=click.option("--min-recall", type=float, metavar="R", help="Threshold with recall of at least R."),
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it is there already.")
+excel_option = click.option(
+    "--excel-safe",
+    is_flag=True,
+    help="Write CSV that Excel opens rightly and safely: with a byte order mark, so that it is read as UTF-8, and a ' "
+    "before cells that a spreadsheet would run as a formula.",
+)
+csv_output_option = click.option(
+    "-o",
+    "--output",
+    metavar="OUT.csv",
+    callback=csv_name,
+    help="Output file: CSV, UTF-8 with commas.  [default: standard output]",
+)
+
+
+def load_detector(model: str | None) -> Detector:
+    from dupdetect.detector import Detector
+
+    return Detector.from_pretrained(None if model in (None, SHIPPED) else model)

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from dupdetect.cli.options import (
+    csv_output_option,
     excel_option,
     json_option,
     load_detector,
     model_option,
-    operating_point,
     overwrite_option,
     pair_options,
     point_options,
     table_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show, write_table
+from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
     from dupdetect.tables import Table
+
+FILE_ONLY = ("left", "right", "output", "encoding", "delimiter", "on_bad_rows", "excel_safe", "overwrite")
+"""What `score` takes for a file of pairs, and not for two texts."""
 
 
 @click.command(short_help="Say how alike two texts are, or pairs in a file.")
 @click.argument("what", nargs=-1, required=True, metavar="TEXT TEXT | PAIRS.csv")
 @click.option("--left", metavar="COL", help="Column of the first question in PAIRS.csv.")
 @click.option("--right", metavar="COL", help="Column of the second question in PAIRS.csv.")
-@click.option("-o", "--output", metavar="OUT.csv", help="Output file.  [default: standard output]")
+@csv_output_option
 @point_options
 @model_option
 @table_options
@@ -43,37 +49,38 @@ def score(
     left: str | None,
     right: str | None,
     output: str | None,
-    min_precision: float | None,
-    min_recall: float | None,
-    threshold: float | None,
-    prevalence: float | None,
+    point: dict[str, Any],
     model: str | None,
-    encoding: str | None,
-    delimiter: str | None,
-    on_bad_rows: Literal["error", "keep"],
+    reading: dict[str, Any],
     excel_safe: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Say how alike two texts are, or each pair of texts in a file.
 
+    Two texts are printed with the words that they share. A file (CSV, .csv.gz, Parquet, JSON Lines, or - for standard
+    input) comes out with its own columns, and with similarity, probability and duplicate added.
+
     \b
     dupdetect score "How do I reset my password?" "I forgot my password"
     dupdetect score pairs.csv --left question1 --right question2 -o scored.csv
+    dupdetect score export.dupdetect/pairs.csv --min-precision 0.8
     """
     if len(what) > 2:
         raise click.UsageError("Give two texts (in quotes), or one file of pairs.")
-    point = operating_point(min_precision, min_recall, threshold, prevalence)
     if len(what) == 2:
+        _check_two_texts(*what)
         explanation = load_detector(model).at(**point).explain(*what)
         click.echo(as_json_text(asdict(explanation)) if as_json else printable(str(explanation)))
         return
     if as_json:
         raise click.UsageError("--json goes with two texts; a file of pairs gives CSV.")
+    if what[0] != "-" and not os.path.exists(what[0]):  # noqa: PTH110 - Path raises for long texts
+        raise InputError(f"There is no file {what[0]}. Give two texts (in quotes), or one file of pairs.")
     from dupdetect.tables import read_table
 
     check_free(output, overwrite, what[0])
-    table = read_table(what[0], encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
+    table = read_table(what[0], **reading)
     columns, rows = _scored(table, left, right, load_detector(model).at(**point))
     write_table(output, columns, rows, excel_safe=excel_safe, overwrite=overwrite)
 
@@ -89,9 +96,7 @@ def split(
     pairs: str,
     output: str,
     seed: int,
-    left: str | None,
-    right: str | None,
-    label: str | None,
+    columns: dict[str, str | None],
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -107,12 +112,31 @@ def split(
     from dupdetect.splits import SPLIT_FILES, split_pairs, write_splits
 
     check_free(output, overwrite, pairs)
-    labelled = read_labelled(pairs, left, right, label)
+    labelled = read_labelled(pairs, **columns)
     with atomic_folder(Path(output), overwrite=overwrite, expected=SPLIT_FILES, marker="report.json") as place:
         splits = split_pairs(labelled, seed=seed)
         splits.check()
         write_splits(splits, place)
     click.echo(as_json_text(splits.report.to_dict()) if as_json else str(splits.report))
+
+
+def _check_two_texts(first: str, second: str) -> None:
+    """Refuse what goes with a file of pairs only, and names of files: their letters would be compared."""
+    context = click.get_current_context()
+    given = [
+        max(option.opts, key=len)
+        for option in context.command.params
+        if option.name in FILE_ONLY and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise click.UsageError(f"{' and '.join(given)}: only with a file of pairs. Two texts are printed as they are.")
+    for text in (first, second):
+        if os.path.isfile(text):  # noqa: PTH113 - Path raises for long texts
+            raise click.UsageError(
+                f"{printable(text)} is a file. Name one file alone to score the pairs in it (PAIRS.csv); to find the "
+                "questions of one file in another, use `dupdetect match QUERIES.csv --against KNOWN.csv`; and to "
+                "compare its name as a text, put a space before it."
+            )
 
 
 def _scored(
@@ -124,6 +148,8 @@ def _scored(
 
     first, second = pair_columns(table.columns, left, right)
     found = detector.decide(list(zip(table.column(first), table.column(second), strict=True)), progress=show)
+    for note in found.notes:
+        click.echo(f"Note: {printable(note)}", err=True)
     rows = (
         (*cells, str(similarity), f"{probability:.6f}", "true" if duplicate else "false")
         for cells, similarity, probability, duplicate in zip(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dupdetect.atomic import is_empty_folder
 from dupdetect.errors import InputError, OutputExistsError
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def write_table(
 
 
 def check_free(output: str | Path | None, overwrite: bool, *inputs: str) -> None:
-    """Refuse, before an hour is spent on it, an output that exists, or that holds one of the inputs."""
-    if output is None or not Path(output).exists():
+    """Refuse, before an hour is spent on it, an output that exists, or that holds one of the inputs.
+
+    An empty folder is free.
+    """
+    if output is None or not Path(output).exists() or is_empty_folder(output):
         return
     if not overwrite:
         raise OutputExistsError(output)

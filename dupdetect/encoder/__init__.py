@@ -1,7 +1,8 @@
 """Encoders: text in, unit vectors out.
 
 `Encoder` is the protocol that the rest of the package is written against: any object with these members works.
-`onnx.OnnxEncoder` is the default; it runs wherever onnxruntime does and needs no torch.
+`onnx.OnnxEncoder` is the default; it runs wherever onnxruntime does and needs no torch. `LimitedVocabulary` is for
+those that cannot read every word.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoder", "Progress"]
+__all__ = ["Encoder", "LimitedVocabulary", "Progress"]
 
 Progress = Callable[[int], None]
 """Called with the number of texts finished since the last call."""
@@ -46,3 +47,18 @@ class Encoder(Protocol):
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,) bool: which texts are longer than this encoder reads, so that their end is ignored."""
+
+
+@runtime_checkable
+class LimitedVocabulary(Protocol):
+    """What an encoder has besides, if there are words to which it gives the same vector as to any other such word.
+
+    One without this method is taken to read everything, as those do that read bytes.
+    """
+
+    def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each text its words that this encoder does not know, each once and sorted; () where it knows all.
+
+        Only the part that is read counts. A text with no word that is known, and something that is not, is itself the
+        only unknown word: `(text,)`.
+        """

@@ -18,6 +18,7 @@ moved by at most 0.009 (500 pairs), neither being nearer to float32.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder import Progress
+from dupdetect.encoder.unknown import unknown_words
 from dupdetect.errors import ArtifactError
 
 __all__ = ["OnnxEncoder"]
@@ -64,6 +66,7 @@ class OnnxEncoder:
         tokenizer.enable_truncation(max_length)
         self._session = session
         self._tokenizer = tokenizer
+        self._unknown = _unknown_id(tokenizer, files[_TOKENIZER])
         self._threads = threads
         self._files = files
         self.max_length = max_length
@@ -157,6 +160,16 @@ class OnnxEncoder:
         result[candidates] = overflows
         return result
 
+    def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each text the words read as the unknown token, or not at all; see `encoder.LimitedVocabulary`."""
+        result = []
+        for text, encoding in zip(texts, self._tokenize(texts), strict=True):
+            spans = encoding.offsets
+            known = [span for token, span in zip(encoding.ids, spans, strict=True) if token != self._unknown]
+            end = max(stop for _, stop in spans) if encoding.overflowing else min(len(text), _CHARACTERS_READ)
+            result.append(unknown_words(text, known, end))
+        return result
+
     def _tokenize(self, texts: Sequence[str]) -> Iterator[Any]:
         if isinstance(texts, str):
             raise TypeError("texts must be a sequence of strings, not one string: write encode([text])")
@@ -175,6 +188,16 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
+
+
+def _unknown_id(tokenizer: Any, content: bytes) -> int | None:
+    """Return the number of the token that stands for what the vocabulary lacks; None where there is no such token."""
+    model = json.loads(content)["model"]
+    if "unk_id" in model:  # a Unigram model names it by number, the others by its text
+        number: int | None = model["unk_id"]
+    else:
+        number = tokenizer.token_to_id(model.get("unk_token") or "")
+    return number
 
 
 def _read(folder: Path, name: str) -> bytes:

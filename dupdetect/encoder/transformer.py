@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder import Progress
+from dupdetect.encoder.unknown import unknown_words
 from dupdetect.errors import ArtifactError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["TransformerEncoder"]
 
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
+# The places of the tokens take kilobytes per text; only so many exist at a time.
+_TEXTS_PER_TOKENIZATION = 4096
 
 
 class TransformerEncoder:
@@ -49,10 +52,14 @@ class TransformerEncoder:
 
         Raises MissingExtraError without sentence-transformers, ArtifactError for a model that cannot be loaded.
         """
+        here = Path(name_or_path).is_dir()
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError:
-            raise MissingExtraError("train", f"The model {name_or_path}", "sentence-transformers") from None
+            needed_for = f"The model {name_or_path}"
+            if not here:
+                needed_for = f"There is no folder {name_or_path}, and a model of this name on the hub"
+            raise MissingExtraError("train", needed_for, "sentence-transformers") from None
         pickled = [file.name for kind in _PICKLED for file in Path(name_or_path).rglob(kind)]
         if pickled:
             raise ArtifactError(
@@ -69,9 +76,11 @@ class TransformerEncoder:
             )
         except (OSError, ValueError, RuntimeError, KeyError, AssertionError) as error:
             first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            what = f"{name_or_path} cannot be loaded as a sentence-transformers model"
+            if not here:
+                what = f"There is no folder {name_or_path}, and as the name of a model on the hub it cannot be loaded"
             raise ArtifactError(
-                f"{name_or_path} cannot be loaded as a sentence-transformers model: {first_line} "
-                "Name a folder on this machine, or a model on the hub that can be reached."
+                f"{what}: {first_line} Name a folder on this machine, or a model on the hub that can be reached."
             ) from None
         return cls(model)
 
@@ -114,15 +123,49 @@ class TransformerEncoder:
         """Return (n,) bool: which texts are longer than the model reads."""
         return self._token_counts(texts) > self._longest
 
+    def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each text the words read as the unknown token, or not at all; see `encoder.LimitedVocabulary`.
+
+        A tokenizer that does not say where its tokens stand (one written in Python) cannot tell which words are
+        unknown: a text with unknown tokens is then taken for unknown as a whole.
+        """
+        tokenizer = self._model.tokenizer
+        unknown = tokenizer.unk_token_id
+        if not tokenizer.is_fast:
+            return [(text,) if unknown in ids else () for text, ids in zip(texts, self._token_ids(texts), strict=True)]
+        content = self._longest - tokenizer.num_special_tokens_to_add()
+        result = []
+        for start in range(0, len(texts), _TEXTS_PER_TOKENIZATION):
+            part = list(texts[start : start + _TEXTS_PER_TOKENIZATION])
+            encoded = tokenizer(
+                part,
+                truncation=False,
+                padding=False,
+                verbose=False,
+                return_offsets_mapping=True,
+                return_special_tokens_mask=True,
+            )
+            for row, text in enumerate(part):
+                columns = (encoded[name][row] for name in ("input_ids", "offset_mapping", "special_tokens_mask"))
+                tokens = [(token, span) for token, span, added in zip(*columns, strict=True) if not added]
+                read = tokens[:content]
+                end = len(text) if len(tokens) <= content else max(stop for _, (_, stop) in read)
+                result.append(unknown_words(text, [span for token, span in read if token != unknown], end))
+        return result
+
     @property
     def _longest(self) -> int:
         return int(self._model.max_seq_length or self._model.tokenizer.model_max_length)
 
     def _token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        return np.array([len(ids) for ids in self._token_ids(texts)], dtype=np.int64)
+
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
-            return np.zeros(0, dtype=np.int64)
+            return []
         encoded = self._model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)
-        return np.array([len(ids) for ids in encoded["input_ids"]], dtype=np.int64)
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
 
 
 def _fingerprint(model: Any) -> str:

@@ -5,8 +5,8 @@ a pair is predicted a duplicate when `similarity >= threshold`. Equal similariti
 number depends on the order of the rows. A ratio with nothing below the line (the precision of no prediction) is nan.
 
     pairs           curve -> average_precision, roc_auc, best_f1, recall_at_precision; counts_at, accuracy
-    probabilities   log_loss, brier_score, expected_calibration_error
-    intervals       clopper_pearson (exact), design_effect (for dependent pairs), bootstrap_interval
+    probabilities   log_loss, brier_score, expected_calibration_error, calibration_bins
+    intervals       clopper_pearson (exact), design_effect (for dependent pairs), bootstrap_interval(s)
     rankings        recall_at_k, mean_reciprocal_rank, mean_average_precision, ndcg_at_k
     groupings       pair_counts
 """
@@ -17,6 +17,7 @@ from dupdetect.metrics.beta import regularized_beta
 from dupdetect.metrics.groupings import pair_counts
 from dupdetect.metrics.intervals import (
     bootstrap_interval,
+    bootstrap_intervals,
     clopper_pearson,
     clopper_pearson_lower,
     clopper_pearson_upper,
@@ -33,7 +34,7 @@ from dupdetect.metrics.pairs import (
     recall_at_precision,
     roc_auc,
 )
-from dupdetect.metrics.probabilities import brier_score, expected_calibration_error, log_loss
+from dupdetect.metrics.probabilities import brier_score, calibration_bins, expected_calibration_error, log_loss
 from dupdetect.metrics.rankings import QueryMean, mean_average_precision, mean_reciprocal_rank, ndcg_at_k, recall_at_k
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "average_precision",
     "best_f1",
     "bootstrap_interval",
+    "bootstrap_intervals",
     "brier_score",
+    "calibration_bins",
     "clopper_pearson",
     "clopper_pearson_lower",
     "clopper_pearson_upper",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +96,38 @@ def bootstrap_interval(
     cluster bootstrap: Field and Welsh 2007.)
     """
     check_open_share(confidence, "confidence")
+    values = _resampled(lambda rows: [statistic(rows)], 1, groups, resamples, seed)[:, 0]
+    if not _mostly_defined(values):
+        raise InputError(
+            f"The statistic is defined on {np.count_nonzero(~np.isnan(values))} of {resamples} resamples only: "
+            "there are too few groups of each kind for a bootstrap interval."
+        )
+    return _percentiles(values, confidence)
+
+
+def bootstrap_intervals(
+    statistics: Callable[[IntArray], Sequence[float]],
+    groups: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int,
+) -> list[tuple[float, float]]:
+    """Return the intervals of several statistics from the same resamples, each as `bootstrap_interval` gives it.
+
+    `statistics` returns one value each, always as many, or raises `InputError` where none of them is defined. Where
+    `bootstrap_interval` would raise, the interval is (nan, nan): one that is not defined does not cost the others.
+    """
+    check_open_share(confidence, "confidence")
+    number = len(statistics(np.arange(len(np.asarray(groups)))))
+    values = _resampled(statistics, number, groups, resamples, seed)
+    return [_percentiles(one, confidence) if _mostly_defined(one) else (math.nan, math.nan) for one in values.T]
+
+
+def _resampled(
+    statistics: Callable[[IntArray], Sequence[float]], number: int, groups: ArrayLike, resamples: int, seed: int
+) -> FloatArray:
+    """Return (resamples, number): the statistics of each resample, nan where they are not defined."""
     names = np.asarray(groups)
     if names.ndim != 1 or names.size == 0:
         raise EmptyInputError("A bootstrap needs at least one row with its group.")
@@ -102,21 +135,23 @@ def bootstrap_interval(
     members = np.argsort(group, kind="stable")
     start = np.cumsum(size) - size
     generator = np.random.default_rng(seed)
-    values = np.full(resamples, np.nan)
+    values = np.full((resamples, number), np.nan)
     for resample in range(resamples):
         drawn = generator.integers(len(size), size=len(size))
         length = size[drawn]
         # Position of each row inside its group, for all drawn groups laid end to end.
         offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
         try:
-            values[resample] = statistic(members[np.repeat(start[drawn], length) + offset])
+            values[resample] = statistics(members[np.repeat(start[drawn], length) + offset])
         except InputError:
             continue
-    defined = values[~np.isnan(values)]
-    if len(defined) < 0.9 * resamples or resamples < 1:
-        raise InputError(
-            f"The statistic is defined on {len(defined)} of {resamples} resamples only: "
-            "there are too few groups of each kind for a bootstrap interval."
-        )
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return values
+
+
+def _mostly_defined(values: FloatArray) -> bool:
+    return bool(len(values) and np.count_nonzero(~np.isnan(values)) >= 0.9 * len(values))
+
+
+def _percentiles(values: FloatArray, confidence: float) -> tuple[float, float]:
+    low, high = np.quantile(values[~np.isnan(values)], [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dupdetect.errors import InputError
-from dupdetect.metrics.inputs import scored
+from dupdetect.metrics.inputs import FloatArray, IntArray, scored
 
 
 def log_loss(probability: ArrayLike, labels: ArrayLike) -> float:
@@ -29,15 +29,22 @@ def brier_score(probability: ArrayLike, labels: ArrayLike) -> float:
 def expected_calibration_error(probability: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> float:
     """Return how far probabilities lie from observed shares on average, in [0, 1], 0 at best.
 
-    The pairs are ordered by probability and cut into at most `bins` bins of nearly equal size (Nixon et al. 2019,
-    "Measuring Calibration in Deep Learning"); the result is the size-weighted mean of |mean probability - share of
-    duplicates|. Equal probabilities share a bin, so bins can be fewer and uneven.
+    The size-weighted mean over `calibration_bins` of |mean probability - share of duplicates|.
     """
     chance, label = scored(probability, labels, "probability")
+    gap = np.bincount(calibration_bins(chance, bins=bins), weights=chance - label)
+    return float(np.sum(np.abs(gap)) / len(chance))
+
+
+def calibration_bins(probability: FloatArray, *, bins: int = 15) -> IntArray:
+    """Return (n,) the bin of each probability, 0 to `bins` - 1, rising with it.
+
+    The pairs are ordered by probability and cut into at most `bins` bins of nearly equal size (Nixon et al. 2019,
+    "Measuring Calibration in Deep Learning"). Equal probabilities share a bin, so bins can be empty and uneven.
+
+    Raises `InputError` for fewer than 1 bin.
+    """
     if bins < 1:
         raise InputError(f"bins is {bins}, and must be at least 1.")
-    position = np.searchsorted(np.sort(chance), chance)
     # Where a value first stands in the order decides its bin: ties cannot be torn apart.
-    slot = position * bins // len(chance)
-    gap = np.bincount(slot, weights=chance - label, minlength=bins)
-    return float(np.sum(np.abs(gap)) / len(chance))
+    return np.searchsorted(np.sort(probability), probability).astype(np.int64) * bins // len(probability)

@@ -9,8 +9,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 __all__ = ["render_report"]
 
 
+# A page is for looking, and about as much of a text is compared.
+LONGEST_TEXT = 1000
+
+
 def render_report(report: dict[str, Any]) -> str:
-    """Return the HTML page for the values that `results.Deduplication` hands over."""
+    """Return the HTML page for the values that `results.Deduplication` hands over.
+
+    Of texts longer than `LONGEST_TEXT` characters it shows the beginning, and says how many more there are.
+    """
     environment = Environment(
         loader=PackageLoader("dupdetect", "report"),
         autoescape=True,
@@ -18,4 +25,4 @@ def render_report(report: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.jinja").render(report)
+    return environment.get_template("report.html.jinja").render({**report, "longest_text": LONGEST_TEXT})

@@ -1,13 +1,19 @@
-"""How numbers and added columns are written."""
+"""How numbers, counts and added columns are written."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["exact", "free_names", "rounded"]
+__all__ = ["counted", "exact", "free_names", "rounded"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things, for example "1 row" or "1,200 rows"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def exact(similarity: np.float32) -> str:
@@ -20,8 +26,12 @@ def rounded(probability: float) -> str:
 
 
 def free_names(columns: Sequence[str], added: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of added columns, prefixed when the input (an earlier result, say) has one of them already."""
+    """Return the names of added columns. When the input (an earlier result, say) has one of them already, all of them
+    get a prefix, and a number too when it has one with this prefix: kept, dupdetect_kept, dupdetect_kept_2, ...
+    """
     names = tuple(added)
-    while set(columns).intersection(names):
-        names = tuple(f"dupdetect_{name}" for name in names)
+    for number in itertools.count(1):
+        if not set(columns).intersection(names):
+            break
+        names = tuple(f"dupdetect_{name}_{number}" if number > 1 else f"dupdetect_{name}" for name in added)
     return names

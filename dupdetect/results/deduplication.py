@@ -18,7 +18,7 @@ from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
-from dupdetect.results.cells import exact, free_names, rounded
+from dupdetect.results.cells import counted, exact, free_names, rounded
 from dupdetect.tables import write_csv
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class Deduplication:
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
     calibration: what was decided with.  notes: what was detected, repaired or left out, a sentence each.
-    run: the name of the model, the keep policy, the texts encoded and truncated, and the seconds of each stage.
+    run: the name of the model, the keep policy, the texts encoded, the rows truncated and those with unknown words, and
+    the seconds of each stage.
     """
 
     questions: Questions
@@ -138,7 +139,10 @@ class Deduplication:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How the rows add up: rows = kept + removed = blank + distinct_texts + repeats_of_a_text."""
+        """How the rows add up: rows = kept + removed = blank + distinct_texts + repeats_of_a_text.
+
+        A cluster has two rows or more; `removed_below_half` are removed rows with a probability below one half.
+        """
         kept = int(self.kept.sum())
         distinct = len(np.unique(self.text_of[self.text_of >= 0]))
         blank = int((self.text_of < 0).sum())
@@ -147,14 +151,31 @@ class Deduplication:
             "rows": len(self),
             "kept": kept,
             "removed": len(self) - kept,
+            "removed_below_half": int((self.probability < 0.5).sum()),
             "blank": blank,
             "distinct_texts": distinct,
             "repeats_of_a_text": len(self) - blank - distinct,
             "pairs_of_different_texts": int((~self.pairs.same_text).sum()),
             "clusters": int((sizes > 1).sum()),
             "rows_in_clusters": int(sizes[sizes > 1].sum()),
-            "largest_cluster": int(sizes.max(initial=0)),
+            "largest_cluster": int(sizes[sizes > 1].max(initial=0)),
         }
+
+    def doubt(self) -> str:
+        """Say how many removed rows are below one half in probability, and what that refers to; "" if none is removed.
+
+        The best F1, for one, accepts pairs that are less likely duplicates than not, where that finds more than it
+        spoils.
+        """
+        counts = self.counts
+        if not counts["removed"]:
+            return ""
+        below, removed = counts["removed_below_half"], counts["removed"]
+        have = "has" if 1 in (below, removed) else "have"
+        return (
+            f"{below:,} of {counted(removed, 'removed row')} {have} a probability below one half, which is "
+            f"the chance of being a duplicate {self.calibration.probability_basis()}."
+        )
 
     def row_pairs(self) -> Iterator[tuple[int, int, float]]:
         """Yield (left row, right row, similarity), left < right, for *every* pair of rows that are duplicates.
@@ -197,8 +218,12 @@ class Deduplication:
     def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> Path:
         """Write questions.csv, kept.csv, pairs.csv, report.html and run.json; return the folder.
 
+        Where no column identifies the rows, questions.csv gets their numbers too, from 1, as the column `row`.
+        excel_safe: see `tables.write_csv`.
+
         The folder appears under its name only when it is complete.
-        Raises OutputExistsError when it exists and `overwrite` is not set, InputError when it cannot be made.
+        Raises OutputExistsError when it exists, is not empty and `overwrite` is not set, InputError when it cannot be
+        made.
         """
         target = Path(folder)
         with atomic_folder(target, overwrite=overwrite, expected=OUTPUT_FILES, marker="run.json") as place:
@@ -206,7 +231,7 @@ class Deduplication:
             with (place / "questions.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(
                     file,
-                    [*table.columns, *free_names(table.columns, RESULT_COLUMNS)],
+                    [*table.columns, *free_names(table.columns, self._added_columns())],
                     self._result_rows(),
                     excel_safe=excel_safe,
                 )
@@ -231,6 +256,7 @@ class Deduplication:
             **self.run,
             "calibration": self.calibration.summary(),
             "promise": self.calibration.promise(),
+            "doubt": self.doubt(),
             "counts": self.counts,
             "notes": list(self.notes),
             "packages": {name: metadata.version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
@@ -242,9 +268,15 @@ class Deduplication:
         survivor = np.where(self.duplicate_of < 0, np.arange(len(self)), self.duplicate_of)
         return [self.questions.ids[row] for row in survivor.tolist()]
 
+    def _added_columns(self) -> tuple[str, ...]:
+        # Where rows go by their numbers, the reader of questions.csv needs these to find what `duplicate_of` names.
+        return ("row", *RESULT_COLUMNS) if self.questions.id_column is None else RESULT_COLUMNS
+
     def _result_rows(self) -> Iterator[Sequence[str]]:
+        table = self.questions.table
+        numbered = ((*cells, str(number)) for number, cells in enumerate(table.rows, 1))
         columns = zip(
-            self.questions.table.rows,
+            numbered if self.questions.id_column is None else table.rows,
             self.cluster_id.tolist(),
             self.kept.tolist(),
             self._survivor_names(),

@@ -16,12 +16,14 @@ class Decisions:
     """For n pairs of texts: how alike, how likely duplicates, and the decision.
 
     similarity: (n,) float32, cosine in [-1, 1].  probability: (n,) float64 in [0, 1], calibrated.
-    duplicate: (n,) bool, similarity at or above the threshold and no text blank.
+    duplicate: (n,) bool, similarity at or above the threshold, no text blank, and no different words that the encoder
+    does not know.  notes: on pairs that such words decided, a sentence each.
     """
 
     similarity: NDArray[np.float32]
     probability: NDArray[np.float64]
     duplicate: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for column in (self.similarity, self.probability, self.duplicate):
@@ -36,7 +38,9 @@ class Explanation:
     """Why two texts are, or are not, taken for duplicates.
 
     similarity: cosine in [-1, 1].  probability: calibrated, in [0, 1].  same_text: equal canonical texts.
-    shared, only_left, only_right: words, each in the order of its text.  guards: names of the rules that fired.
+    shared, only_left, only_right: words, each in the order of its text.
+    unknown_left, unknown_right: words that the encoder does not know, sorted; a text of which it knows no word is there
+    as a whole.  guards: names of the rules that say no whatever the similarity; the probability is 0 then.
     """
 
     left: str
@@ -49,6 +53,8 @@ class Explanation:
     shared: tuple[str, ...]
     only_left: tuple[str, ...]
     only_right: tuple[str, ...]
+    unknown_left: tuple[str, ...] = ()
+    unknown_right: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -57,6 +63,8 @@ class Explanation:
         reason = f"similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}"
         if not self.shared and not (self.only_left and self.only_right):
             reason = "a text is blank"
+        if self.guards:
+            reason = f"ruled out by {' and '.join(self.guards)} ({reason})"
         lines = [
             f"{verdict}: {reason}",
             f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),
@@ -64,6 +72,11 @@ class Explanation:
             f"only in the second: {_words(self.only_right)}",
             f"in both:            {_words(self.shared)}",
         ]
+        if self.unknown_left or self.unknown_right:
+            lines += [
+                f"unknown in the first:  {_words(self.unknown_left)}",
+                f"unknown in the second: {_words(self.unknown_right)}",
+            ]
         return "\n".join(lines)
 
 

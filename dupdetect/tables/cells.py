@@ -13,6 +13,7 @@ from dupdetect.tables.encoding import LONE_SURROGATE, is_utf8, printable
 from dupdetect.tables.table import Row, Source, Table
 
 _MOST_NAMES = 30
+_LONGEST_SHOWN = 60
 
 
 class WrittenFloat(float):
@@ -83,6 +84,11 @@ def table_of_columns(names: Sequence[str], columns: Sequence[Sequence[str]], sou
         raise InputError(f"The columns differ in length: {listed}{more}. Make them equally long.")
     header, rows, notes = cells_of_columns(names, columns)
     return Table(header, rows, source, tuple(notes))
+
+
+def shown(cell: str) -> str:
+    """Return a cell in quotes for a message, a long one by its beginning."""
+    return repr(cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}...")
 
 
 def counted(count: int, one: str, many: str) -> str:

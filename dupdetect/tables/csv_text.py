@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dupdetect.errors import BadRowsError, EmptyInputError, InputError
 from dupdetect.tables.cells import counted
 from dupdetect.tables.delimiter import absent_delimiter, delimiter_of, without_announcement
+from dupdetect.tables.limits import check_filling
 from dupdetect.tables.table import Row
 
 
@@ -32,7 +33,7 @@ def parse_csv(
     if any(len(row) != len(header) for row in rows):
         if on_bad_rows == "error":
             raise _bad_rows(rows, starts, name, len(header))
-        header, rows, more = _levelled(header, rows)
+        header, rows, more = _levelled(header, rows, name)
         notes += more
     return tuple(header), tuple(map(tuple, rows)), delimiter, notes
 
@@ -109,11 +110,12 @@ def _bad_rows(rows: Sequence[Sequence[str]], starts: Sequence[int], name: str, w
     return BadRowsError(name, line=starts[bad[0]], cells=len(rows[bad[0]]), expected=width, count=len(bad))
 
 
-def _levelled(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
+def _levelled(header: list[str], rows: list[list[str]], name: str) -> tuple[list[str], list[list[str]], list[str]]:
     """Return header and rows of one width, and notes."""
     short = sum(len(row) < len(header) for row in rows)
     long = sum(len(row) > len(header) for row in rows)
     width = max(len(header), max(map(len, rows)))
+    check_filling(name, rows=len(rows), columns=width, given=sum(map(len, rows)))
     notes = []
     if short:
         notes.append(f"{counted(short, 'row', 'rows')} with too few cells got empty ones at the end.")

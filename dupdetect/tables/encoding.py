@@ -29,10 +29,7 @@ def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str, l
     if _is_damaged_utf8(content):
         raise EncodingError(name, "utf-8", offset)
     text = _decode_as(content, name, "cp1252")
-    note = (
-        f"Read as cp1252 (not UTF-8: see the byte at offset {offset}). "
-        "If characters look wrong, name the encoding with --encoding."
-    )
+    note = f"Read as cp1252 (not UTF-8: see the byte at offset {offset}). If characters look wrong, name the encoding."
     return text, "cp1252", [note]
 
 

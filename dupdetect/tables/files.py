@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 import zlib
 from pathlib import Path, PurePath
 
 from dupdetect.errors import InputError
 from dupdetect.tables.encoding import printable
+from dupdetect.tables.limits import check_unpacked
+
+_PIECE = 1 << 24
+
+PARQUET = b"PAR1"
+"""How a Parquet file begins."""
 
 
 def load(path: str | Path) -> tuple[str, str, bytes]:
@@ -42,16 +49,23 @@ def unpack(raw: bytes, name: str, *, gzipped: bool) -> bytes:
         if gzipped and raw:
             raise InputError(f"{name} is not gzip, although its name says so. Rename it, or compress it.")
         return raw
+    pieces = []
+    size = 0
     try:
-        return gzip.decompress(raw)
+        with gzip.open(io.BytesIO(raw)) as file:
+            while piece := file.read(_PIECE):
+                size += len(piece)
+                check_unpacked(name, size)
+                pieces.append(piece)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} is damaged or cut off ({error}). Export or copy it again.") from error
+    return b"".join(pieces)
 
 
 def refuse_options(name: str, format_name: str, **options: str | None) -> None:
     for option, value in options.items():
         if value is not None:
-            raise InputError(f"{name} is {format_name}, which has no {option}. Leave --{option} away.")
+            raise InputError(f"{name} is {format_name}, which has no {option}. Leave {option}=... away.")
 
 
 def refuse_other_formats(content: bytes, name: str) -> None:
@@ -60,5 +74,7 @@ def refuse_other_formats(content: bytes, name: str) -> None:
         raise InputError(
             f"{name} is an Excel workbook or a zip archive. Save the sheet as 'CSV UTF-8', or unpack the archive."
         )
-    if content.startswith(b"PAR1"):
+    if content.startswith((b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00")):
+        raise InputError(f"{name} is packed with zstd or xz, which is not read. Unpack it, or pack it with gzip.")
+    if content.startswith(PARQUET):
         raise InputError(f"{name} is Parquet. Give it a name that ends in .parquet.")

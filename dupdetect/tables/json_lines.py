@@ -10,6 +10,7 @@ from typing import Any
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.tables.cells import WrittenFloat, cells_of_columns, counted, text_of_column
+from dupdetect.tables.limits import check_filling
 from dupdetect.tables.table import Row
 
 
@@ -78,6 +79,7 @@ def cells_of_records(records: Sequence[Mapping[str, object]], name: str) -> tupl
     keys = list(dict.fromkeys(itertools.chain.from_iterable(records)))
     if not keys:
         raise EmptyInputError(f"{name} holds no values. Hand in at least one object with a key.")
+    check_filling(name, rows=len(records), columns=len(keys), given=sum(map(len, records)))
     lacking = sum(len(record) < len(keys) for record in records)
     note = f"{counted(lacking, 'row lacks', 'rows lack')} some of the keys; these cells are empty."
     columns = [text_of_column([record.get(key) for record in records]) for key in keys]

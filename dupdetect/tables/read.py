@@ -11,7 +11,7 @@ from dupdetect.tables.arrow import read_parquet
 from dupdetect.tables.csv_text import parse_csv
 from dupdetect.tables.delimiter import one_character
 from dupdetect.tables.encoding import decode
-from dupdetect.tables.files import load, refuse_options, refuse_other_formats, unpack
+from dupdetect.tables.files import PARQUET, load, refuse_options, refuse_other_formats, unpack
 from dupdetect.tables.json_lines import cells_of_records, json_records
 from dupdetect.tables.table import Source, Table
 
@@ -26,7 +26,8 @@ def read_table(
     """Return the table in a file; `-` is standard input.
 
     By suffix: `.parquet`; `.jsonl`, `.ndjson`, `.json` (JSON Lines, or one list of objects); everything else is CSV.
-    Standard input is JSON Lines when it begins with `{`, else CSV. Gzip is unpacked wherever it is found.
+    Standard input is Parquet when it begins with `PAR1`, JSON Lines when it begins with `{`, else CSV. Gzip is unpacked
+    wherever it is found.
 
     Encoding, unless named: a byte order mark; UTF-16 by its pattern of NUL bytes; UTF-8; else cp1252, with a note. A
     file that is UTF-8 for the most part and damaged in places is refused, since cp1252 would garble all of it.
@@ -46,8 +47,11 @@ def read_table(
 
     Halves of surrogate pairs, which no file can hold, become U+FFFD, with a note.
 
-    Raises `InputError` for what cannot be read, `EncodingError`, `EmptyInputError` when there is not even a header, and
-    `BadRowsError`.
+    What takes little room in a file may take no more than `dupdetect.tables.limits` says in memory: 1,000,000,000 bytes
+    unpacked from gzip or Parquet, and 100,000,000 cells that are packed in Parquet or empty for lack of a key or cell.
+
+    Raises `InputError` for what cannot be read or is too large, `EncodingError`, `EmptyInputError` when there is not
+    even a header, and `BadRowsError`.
     """
     if on_bad_rows not in {"error", "keep"}:
         raise InputError(f"on_bad_rows is {on_bad_rows!r}; it can be 'error' or 'keep'.")
@@ -56,7 +60,7 @@ def read_table(
     if suffix == ".gz":
         suffix = PurePath(PurePath(path).stem.lower()).suffix
     sha256 = hashlib.sha256(raw).hexdigest()
-    if suffix == ".parquet":
+    if suffix == ".parquet" or (str(path) == "-" and content.startswith(PARQUET)):
         refuse_options(name, "Parquet", encoding=encoding, delimiter=delimiter)
         return read_parquet(content, name, sha256)
     if not content:

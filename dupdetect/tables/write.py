@@ -29,10 +29,11 @@ def write_csv(
     whatever they hold: those with quotes, control characters or any delimiter that it knows are quoted, and so is the
     empty cell of a single column.
 
-    `excel_safe` puts a `'` before every cell that a spreadsheet could take for a formula, as the OWASP page on CSV
-    injection advises: those that begin with a tab or a line end, or, after any white space and invisible characters,
-    with `=`, `+`, `-`, `@` or the full-width forms of these. Plain numbers such as -5 or +3.2 stay, since they compute
-    nothing. Without it, cells are written as they are.
+    `excel_safe` writes what Excel opens rightly and safely. A byte order mark comes first, without which Excel takes
+    UTF-8 for the encoding of its country. And a `'` is put before every cell that a spreadsheet could take for a
+    formula, as the OWASP page on CSV injection advises: those that begin with a tab or a line end, or, after any white
+    space and invisible characters, with `=`, `+`, `-`, `@` or the full-width forms of these. Plain numbers such as -5
+    or +3.2 stay, since they compute nothing. Without it there is no mark, and cells are written as they are.
 
     Halves of surrogate pairs, which no file can hold, are written as U+FFFD.
 
@@ -43,6 +44,8 @@ def write_csv(
             return write_csv(opened, columns, rows, excel_safe=excel_safe)
     if not columns:
         raise ValueError("A CSV file needs at least one column.")
+    if excel_safe:
+        file.write("\ufeff")
     for row in itertools.chain([columns], rows):
         if len(row) != len(columns):
             raise ValueError(f"A row has {len(row)} cells where the header has {len(columns)}.")

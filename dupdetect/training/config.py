@@ -42,6 +42,10 @@ class TrainingConfig:
     `base`: a sentence-transformers folder, or a name on the hub.
     `max_tokens`: longer texts are cut; None = as the base does.
     `dropout`: share in [0, 1) of values dropped in training; None = as the base does. 0 was the fastest, and no worse.
+    `train_embeddings`: whether the vectors of the tokens are trained too; without, words that the pairs never show keep
+    their place among the others.
+    `lora_rank`: instead of the weights, low-rank adapters of the linear layers are trained, and merged into the weights
+    at the end; None = the weights themselves. Adapters want about ten times the learning rate.
 
     What is optimised:
     `objective`: "contrastive", "triplet", "ranking", or "joint", the sum of the parts that `weights` names.
@@ -61,7 +65,8 @@ class TrainingConfig:
     `batch_size`: pairs of a step. `positive_share`: of duplicates among them, in (0, 1); None = as the data has it.
     `group_aware`: no two pairs of a batch share a duplicate class, and known duplicates are masked among the negatives;
     without it every other question of a batch counts as a negative, right or wrong.
-    `length_buckets`: a batch holds pairs of one of so many classes of length; 1 = of any length.
+    `length_buckets`: a batch holds pairs of one of so many classes of length; 1 = of any length. `topics`: likewise, of
+    one of so many topics, so that the questions of a batch are hard negatives; then the group rule masks alone.
     `epochs`: passes over the pairs; `steps`: instead of it, the number of batches.
     `learning_rate`: the highest; it rises from 0 during the first `warmup` (share in [0, 1)) of the steps, and falls to
     0 at the end. `weight_decay`: of AdamW.
@@ -74,6 +79,8 @@ class TrainingConfig:
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
     max_tokens: int | None = 128
     dropout: float | None = 0.0
+    train_embeddings: bool = True
+    lora_rank: int | None = None
     objective: Objective = "joint"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(_JOINT))
     distance: Distance = "cosine"
@@ -91,6 +98,7 @@ class TrainingConfig:
     positive_share: float | None = None
     group_aware: bool = True
     length_buckets: int = 1
+    topics: int = 1
     epochs: float = 1.0
     steps: int | None = None
     learning_rate: float = 5e-5
@@ -106,7 +114,7 @@ class TrainingConfig:
         for name, accepted in _CHOICES.items():
             if getattr(self, name) not in accepted:
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(accepted)}.")
-        for name in ("learn_boundary", "hard_pairs", "symmetric", "group_aware"):
+        for name in ("train_embeddings", "learn_boundary", "hard_pairs", "symmetric", "group_aware"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be True or False.")
         if not (isinstance(self.base, str) and self.base.strip()):
@@ -117,9 +125,9 @@ class TrainingConfig:
         object.__setattr__(self, "weights", dict(self.weights))
 
     def _check_numbers(self) -> None:
-        for name, least in (("max_tokens", 4), ("batch_size", 2), ("steps", 1), ("seed", 0)):
+        for name, least in (("max_tokens", 4), ("lora_rank", 1), ("batch_size", 2), ("steps", 1), ("seed", 0)):
             self._check(name, whole=True, low=least)
-        for name in ("evaluate_every", "checkpoint_every", "length_buckets"):
+        for name in ("evaluate_every", "checkpoint_every", "length_buckets", "topics"):
             self._check(name, whole=True, low=1)
         for name in ("scale", "temperature", "epochs", "learning_rate"):
             self._check(name, low=0, strictly_above=True)
@@ -207,4 +215,4 @@ class TrainingConfig:
         return cls.from_json(text)
 
 
-_OPTIONAL = frozenset({"max_tokens", "dropout", "positive_share", "steps"})
+_OPTIONAL = frozenset({"max_tokens", "dropout", "lora_rank", "positive_share", "steps"})

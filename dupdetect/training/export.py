@@ -8,6 +8,7 @@ row. Attention, normalisation, GELU and pooling stay float32. The same weights a
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ACTIVATION_LEVELS = 127
 # Processors without VNNI add two uint8 x int8 products in 16 bits, and saturate. 2 * 255 * 63 = 32,130 cannot overflow.
 WEIGHT_LEVELS = 63
 WORD_LEVELS = 127
+_TODO = "Choose another base, or use the model as it is: `dupdetect calibrate` takes any sentence-transformers model."
 
 
 # The graph, as torch modules. `symbolic` names operators of onnxruntime that torch has no word for: a module with one
@@ -166,16 +168,18 @@ def export_onnx(model: SentenceTransformer | str | Path, output: str | Path, *, 
     bert = copy.deepcopy(_bert_of(model)).cpu().requires_grad_(requires_grad=False)
     max_length = model.max_seq_length
     graph = EncoderGraph(bert, max_length, quantize=quantize).eval().requires_grad_(requires_grad=False)
-    program = torch.onnx.export(
-        graph,
-        (torch.zeros(2, 5, dtype=torch.int64),),
-        input_names=["input_ids"],
-        output_names=["sentence_embedding"],
-        dynamic_shapes={"input_ids": {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=max_length)}},
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch warns of itself
+        program = torch.onnx.export(
+            graph,
+            (torch.zeros(2, 5, dtype=torch.int64),),
+            input_names=["input_ids"],
+            output_names=["sentence_embedding"],
+            dynamic_shapes={"input_ids": {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=max_length)}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     proto = program.model_proto
     _strip(proto)
     onnx.helper.set_model_props(proto, {"max_length": str(max_length)})
@@ -196,9 +200,13 @@ def _bert_of(model: SentenceTransformer) -> Any:
     mean = len(model) > 1 and getattr(model[1], "pooling_mode", None) == "mean"
     # Whatever else follows, such as a dense layer, would be left out without a word; normalising is part of the graph.
     if bert is None or bert.config.model_type != "bert" or bert.config.hidden_act != "gelu" or not mean:
-        raise InputError(f"Only BERT models with GELU and mean pooling can be exported, not {', '.join(modules)}.")
+        raise InputError(
+            f"Only BERT models with GELU and mean pooling can be exported, not {', '.join(modules)}. {_TODO}"
+        )
     if modules[2:] not in ([], ["Normalize"]):
-        raise InputError(f"Only the pooled vector can be exported, but this model goes on: {', '.join(modules)}.")
+        raise InputError(
+            f"Only the pooled vector can be exported, but this model goes on: {', '.join(modules)}. {_TODO}"
+        )
     return bert
 
 

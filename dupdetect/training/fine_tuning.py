@@ -103,7 +103,7 @@ def _work_folder(output: Path, *, resume: bool) -> Path:
         raise InputError(f"{output} cannot be written: there is no folder {output.absolute().parent}. Make it first.")
     work = output.with_name(f"{output.name}.training")
     if (work / "checkpoint.pt").exists() and not resume:
-        raise InputError(f"An interrupted run is in {work}. Continue it with resume=True (--resume), or delete it.")
+        raise InputError(f"An interrupted run is in {work}. Continue it with resume=True, or delete it.")
     work.mkdir(exist_ok=True)
     return work
 
@@ -145,7 +145,7 @@ def _write(run: TrainingRun, output: Path) -> None:
         "random_similarity_mean": spread.mean,
         "random_similarity_std": spread.std,
     }
-    with atomic_folder(output) as folder:
+    with atomic_folder(output, marker="training.json") as folder:
         model.save(str(folder), create_model_card=False)
         (folder / "training.json").write_text(config.to_json(), encoding="utf-8")
         (folder / "metrics.jsonl").write_text(write_lines([*run.lines, final]), encoding="utf-8")

@@ -21,10 +21,20 @@ from dupdetect.training.checkpoints import Best, Checkpoint
 from dupdetect.training.collapse import CollapseError, RandomSimilarity, check_not_collapsed, random_similarity
 from dupdetect.training.config import TrainingConfig
 from dupdetect.training.curves import read_lines, write_lines
+from dupdetect.training.low_rank import add_adapters
 from dupdetect.training.mined import EpochTriplets
-from dupdetect.training.models import compute_type, embed, encode, load_model, set_dropout
+from dupdetect.training.models import (
+    compute_type,
+    embed,
+    encode,
+    freeze_embeddings,
+    load_model,
+    set_dropout,
+    use_plain_attention,
+)
 from dupdetect.training.sampling import PairBatches, allowed_negatives, length_buckets
 from dupdetect.training.teachers import Teacher
+from dupdetect.training.topics import question_topics
 
 __all__ = ["TrainingRun", "identity"]
 
@@ -55,6 +65,12 @@ class TrainingRun:
         if config.max_tokens is not None:
             self.model.max_seq_length = min(config.max_tokens, self._longest or config.max_tokens)
         set_dropout(self.model, config.dropout)
+        use_plain_attention(self.model)
+        if not config.train_embeddings:
+            freeze_embeddings(self.model)
+        self._adapters = None
+        if config.lora_rank is not None:
+            self._adapters = add_adapters(self.model, config.lora_rank, _seed(config.seed, 0, 4))
         self.loss = BatchLoss(config).to(self.device)
         self.optimizer = _optimizer(self.model, self.loss, config)
         self.batches = self._batches()
@@ -142,6 +158,8 @@ class TrainingRun:
     def finished_model(self) -> SentenceTransformer:
         """Return the model with the best weights, reading texts as long as the base does."""
         self.model.load_state_dict(self.best.weights)
+        if self._adapters is not None:
+            self._adapters.merge_and_unload()
         self.model.max_seq_length = self._longest
         return self.model.eval()
 
@@ -215,14 +233,19 @@ class TrainingRun:
     def _batches(self) -> PairBatches:
         config, nodes = self.config, self.nodes
         lengths = np.array([len(text) for text in nodes.texts])
+        buckets = length_buckets(lengths[nodes.left] + lengths[nodes.right], config.length_buckets)
+        if config.topics > 1:
+            topics = question_topics(self.model, nodes.texts, config.topics, config.seed)
+            buckets = buckets * config.topics + topics[nodes.left]
         return PairBatches(
             nodes.left,
             nodes.right,
             self.labels,
             batch_size=config.batch_size,
             positive_share=config.positive_share,
-            apart=config.group_aware,
-            buckets=length_buckets(lengths[nodes.left] + lengths[nodes.right], config.length_buckets),
+            # Duplicates share a topic. Kept apart they would leave its batches half empty; masked they do no harm.
+            apart=config.group_aware and config.topics == 1,
+            buckets=buckets,
             seed=config.seed,
         )
 
@@ -271,7 +294,7 @@ def _optimizer(model: SentenceTransformer, loss: BatchLoss, config: TrainingConf
         {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0, "highest": rate},
         {"params": learned, "weight_decay": 0.0, "highest": _BOUNDARY_RATE},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate, fused=True)
 
 
 def _seed(seed: int, step: int, stream: int) -> int:

@@ -1,0 +1,85 @@
+"""Pairs of texts, each distinct text encoded once, and how alike the two of each pair are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.encoded_texts import EncodedTexts, encode_texts, examples
+from dupdetect.encoder import Encoder
+from dupdetect.errors import InputError
+from dupdetect.pairs import QuestionPairs
+from dupdetect.progress import Progress
+from dupdetect.search import cosine
+
+__all__ = ["ComparedPairs", "Pairs", "compare"]
+
+Pairs: TypeAlias = Iterable[Sequence[str]] | QuestionPairs
+"""Pairs of texts: a list of (a, b), or labelled pairs whose labels are not looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedPairs:
+    """n pairs of texts.
+
+    left, right: (n,) int64, the form of each text, -1 where it is blank.
+    similarity: (n,) float32, cosine in [-1, 1]: 1 for equal canonical texts, 0 where a text is blank.
+    same_text: (n,) bool.  blank: (n,) bool, one of the two at least.
+    unlike: (n,) bool, no text blank, but different words that the encoder does not know: never duplicates.
+    """
+
+    texts: EncodedTexts
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    same_text: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
+    unlike: NDArray[np.bool_]
+
+    def unknown_words(self, row: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the words of each text of a pair that the encoder does not know, sorted; () for a blank text."""
+        left, right = (self.texts.unknown[slot] if slot >= 0 else () for slot in (self.left[row], self.right[row]))
+        return left, right
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence on the pairs that are `unlike`, if there are any."""
+        rows = np.flatnonzero(self.unlike)
+        if not len(rows):
+            return ()
+        differ = "pair differs" if len(rows) == 1 else "pairs differ"
+        words = {word for row in rows.tolist() for side in self.unknown_words(row) for word in side}
+        return (
+            f"{len(rows)} {differ} in words that the encoder does not know{examples(words)}: no duplicates, "
+            "whatever the similarity.",
+        )
+
+
+def compare(encoder: Encoder, pairs: Pairs, progress: Progress) -> ComparedPairs:
+    """Return the pairs with their similarity; raise InputError for what is not pairs of texts."""
+    given = _checked(pairs)
+    texts = encode_texts(encoder, [text for pair in given for text in pair], progress)
+    left, right = texts.position[0::2], texts.position[1::2]
+    blank = (left < 0) | (right < 0)
+    same_text = ~blank & (left == right)
+    similarity = np.zeros(len(given), dtype=np.float32)
+    similarity[~blank] = cosine(texts.embeddings[left[~blank]], texts.embeddings[right[~blank]])
+    similarity[same_text] = 1.0
+    group = np.append(texts.group, -1)
+    return ComparedPairs(texts, left, right, similarity, same_text, blank, ~blank & (group[left] != group[right]))
+
+
+def _checked(pairs: Pairs) -> list[Sequence[str]]:
+    if isinstance(pairs, QuestionPairs):
+        return list(zip(pairs.left, pairs.right, strict=True))
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise InputError(f"pairs must be a list of pairs of texts, [(a, b), ...], not {pairs!r}.")
+    given = list(pairs)
+    for position, pair in enumerate(given):
+        two = isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str) and len(pair) == 2
+        if not two or not all(isinstance(text, str) for text in pair):
+            raise InputError(f"pairs[{position}] must be two texts, not {pair!r}.")
+    return given

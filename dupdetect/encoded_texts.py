@@ -1,0 +1,148 @@
+"""The distinct texts of a call: each encoded once, and compared only where the encoder can tell them apart.
+
+An encoder gives all words that it does not know one and the same vector. So words that it does not know must be the
+same on both sides: texts are compared within groups, and a group holds the texts with the same unknown words.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.encoder import Encoder, LimitedVocabulary
+from dupdetect.errors import InputError
+from dupdetect.progress import Progress
+from dupdetect.search import SimilarPairs, nearest, similar_pairs, unit_rows
+from dupdetect.text import unique_canonical
+
+__all__ = ["EncodedTexts", "Unread", "encode_texts", "examples", "unread"]
+
+_EXAMPLES = 2
+_EXAMPLE_CHARACTERS = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedTexts:
+    """Each distinct, non-blank canonical text once: n forms, those of a group side by side.
+
+    forms: n canonical texts, first those with every word known; sorted within a group.
+    position: (m,) int64, the form of each of the m texts given, -1 for blank ones.
+    embeddings: (n, d) float32 unit rows.  unknown: for each form the words that the encoder does not know, sorted.
+    group: (n,) int64 from 0, never falling; forms of one group are compared. A form without a known word is alone.
+    """
+
+    forms: tuple[str, ...]
+    position: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    unknown: tuple[tuple[str, ...], ...]
+    group: NDArray[np.int64]
+
+    def similar(self, threshold: float, progress: Progress) -> SimilarPairs:
+        """Return every pair of forms in one group whose cosine is at or above `threshold`; see `similar_pairs`."""
+        sizes = np.bincount(self.group)
+        starts = np.cumsum(sizes) - sizes
+        empty = np.empty(0, dtype=np.int32)
+        found = [(empty, empty, np.empty(0, dtype=np.float32))]
+        with progress("Comparing", int((sizes * (sizes - 1) // 2).sum()), "pair") as advance:
+            for group in np.flatnonzero(sizes > 1):
+                start = np.int32(starts[group])
+                pairs = similar_pairs(self.embeddings[start : start + sizes[group]], threshold, progress=advance)
+                found.append((start + pairs.left, start + pairs.right, pairs.similarity))
+        # Groups stand side by side, so what is found in one after the other is sorted as a whole.
+        left, right, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return SimilarPairs(left, right, similarity)
+
+    def nearest(
+        self, queries: NDArray[np.int64], corpus: NDArray[np.int64], k: int, progress: Progress
+    ) -> list[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+        """Return for each query: its form, the k nearest forms of the corpus in its group, and their similarity.
+
+        queries, corpus: numbers of forms, rising.  Nearest first, fewer than k where the group has fewer; queries with
+        nothing of their group in the corpus are left out.
+        """
+        query_group, corpus_group = self.group[queries], self.group[corpus]
+        found: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []
+        with progress("Matching", len(queries), "question") as advance:
+            for group in np.unique(query_group):
+                asked = queries[slice(*np.searchsorted(query_group, [group, group + 1]))]
+                known = corpus[slice(*np.searchsorted(corpus_group, [group, group + 1]))]
+                if len(known):
+                    near = nearest(self.embeddings[asked], self.embeddings[known], k, progress=advance)
+                    found += zip(asked.tolist(), known[near.rows], near.similarity, strict=True)
+                else:
+                    advance(len(asked))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What of some rows the encoder did not read.
+
+    truncated_rows: rows with a text that is longer than it reads.  unknown_rows: rows with words that it does not know.
+    notes: a sentence on each kind of which there are any.
+    """
+
+    truncated_rows: int
+    unknown_rows: int
+    notes: tuple[str, ...]
+
+
+def encode_texts(encoder: Encoder, given: Sequence[str], progress: Progress) -> EncodedTexts:
+    """Return the distinct texts among those given, encoded; raise InputError for vectors that are not unit rows."""
+    forms, slots = unique_canonical(given)
+    position = np.array(slots, dtype=np.int64)
+    if forms and forms[0] == "":  # sorts before every other form
+        forms, position = forms[1:], position - 1
+    if not forms:
+        return EncodedTexts((), position, np.zeros((0, encoder.dimension), dtype=np.float32), (), position[:0])
+    unknown = encoder.unknown_words(forms) if isinstance(encoder, LimitedVocabulary) else [()] * len(forms)
+    if len(unknown) != len(forms):
+        raise InputError(f"The encoder's unknown words: there are {len(unknown)} rows for {len(forms)} texts.")
+    # No word is empty, so that a form without a known word has a key that no other form has.
+    keys = [("", form) if words == (form,) else words for form, words in zip(forms, unknown, strict=True)]
+    order = sorted(range(len(forms)), key=keys.__getitem__)
+    place = np.empty(len(forms) + 1, dtype=np.int64)
+    place[order], place[-1] = np.arange(len(forms)), -1
+    forms = [forms[slot] for slot in order]
+    group = np.cumsum([0, *(keys[slot] != keys[before] for before, slot in itertools.pairwise(order))])
+    with progress("Encoding", len(forms), "text") as advance:
+        embeddings = encoder.encode(forms, progress=advance)
+    return EncodedTexts(
+        tuple(forms),
+        place[position],
+        unit_rows(embeddings, "The encoder's vectors", rows=len(forms)),
+        tuple(unknown[slot] for slot in order),
+        group,
+    )
+
+
+def unread(texts: EncodedTexts, truncated: NDArray[np.bool_], position: NDArray[np.int64]) -> Unread:
+    """Return what was not read of the rows whose forms are at `position`.
+
+    truncated: (n,) bool, the forms that are longer than the encoder reads.
+    """
+    unknown = np.array([len(words) > 0 for words in texts.unknown], dtype=np.bool_)
+    long_rows, unknown_rows = (int(np.append(forms, False)[position].sum()) for forms in (truncated, unknown))
+    notes = []
+    if long_rows:
+        have = "row has" if long_rows == 1 else "rows have"
+        notes.append(f"{long_rows} {have} texts longer than the encoder reads: they are compared by their beginning.")
+    if unknown_rows:
+        hold = "row holds" if unknown_rows == 1 else "rows hold"
+        words = {word for slot in np.unique(position[position >= 0]).tolist() for word in texts.unknown[slot]}
+        notes.append(
+            f"{unknown_rows} {hold} words that the encoder does not know{examples(words)}. Such a row matches only "
+            "rows with the same unknown words; without any word that is known, only the same text."
+        )
+    return Unread(long_rows, unknown_rows, tuple(notes))
+
+
+def examples(words: Iterable[str]) -> str:
+    """Return `, such as 'a' and 'b'` for the first one or two of the words in sorted order, cut where they are long."""
+    first = sorted(set(words))[:_EXAMPLES]
+    short = [word if len(word) <= _EXAMPLE_CHARACTERS else f"{word[:_EXAMPLE_CHARACTERS]}..." for word in first]
+    return f", such as {' and '.join(map(repr, short))}"

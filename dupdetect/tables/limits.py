@@ -1,0 +1,30 @@
+"""How far a small file may grow while it is read, so that none takes all memory."""
+
+from __future__ import annotations
+
+from dupdetect.errors import InputError
+
+LARGEST_CONTENT = 1_000_000_000
+"""Bytes that a packed file may unpack to. What is not packed shows its size, and has no limit."""
+
+MOST_CELLS = 100_000_000
+"""Cells that take no room in the file: empty ones that are filled in, or packed ones."""
+
+
+def check_filling(name: str, *, rows: int, columns: int, given: int) -> None:
+    """Raise `InputError` when rows of `given` cells in all need too many empty ones to have all the columns."""
+    empty = rows * columns - given
+    if empty > MOST_CELLS:
+        raise InputError(
+            f"{name} has {columns:,} columns, most of them in few of its {rows:,} rows: {empty:,} empty cells would be "
+            f"filled in, and {MOST_CELLS:,} is the limit. Leave out the columns (or keys) that few rows have."
+        )
+
+
+def check_unpacked(name: str, size: int) -> None:
+    """Raise `InputError` when a file unpacks to more bytes than it may."""
+    if size > LARGEST_CONTENT:
+        raise InputError(
+            f"{name} unpacks to more than {LARGEST_CONTENT:,} bytes, the limit for packed files. "
+            "If it should hold so much, unpack it to CSV yourself and hand in that file."
+        )

@@ -1,0 +1,190 @@
+"""The ablation table: what each choice of training is worth, everything else equal.
+
+    python scripts/ablate.py WORK --base FOLDER --teacher FOLDER [--steps 100] [--only ROW ...]
+
+Every row trains on the natural train split for the same number of steps of the same number of pairs, with the same
+seed, takes its checkpoint by the validation pairs, and is exported to int8. Measured are the test pairs (AP),
+all pairs of the test questions (mining average precision), Recall@1 among them, and the mean over the other domains of
+`scripts/domains.py`. The rows "random split" are trained and measured on a split of the pairs at random, which shares
+questions between its parts: what they gain over their neighbours is the leak, not the training.
+
+Writes scripts/results/ablation.json after every row; run again, it goes on with the rows that are missing, as long as
+budget, data and machine are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from build_detector import processor
+from domains import as_encoder, test
+from train_default import averaged, taught
+from training_data import QUORA, ROOT, SPLIT_SEED, checksum, natural_splits, quora_pairs, unlabelled_texts
+
+from dupdetect import Detector, QuestionPairs, evaluate
+from dupdetect.cli import show
+from dupdetect.training import Teacher, TrainingConfig, fine_tune
+
+RESULTS = ROOT / "scripts" / "results" / "ablation.json"
+SEED = 0
+JOINT = {"objective": "joint", "weights": {"contrastive": 1.0, "ranking": 1.0}}
+ROWS: Mapping[str, dict[str, Any]] = {
+    "contrastive, margin": {"objective": "contrastive", "form": "margin"},
+    "contrastive, logistic": {"objective": "contrastive"},
+    "contrastive, logistic, random split": {"objective": "contrastive"},
+    "contrastive, logistic, half duplicates": {"objective": "contrastive", "positive_share": 0.5},
+    "triplet, random negatives": {"objective": "triplet", "negatives": "random", "margin": 0.2},
+    "triplet, semi-hard negatives": {"objective": "triplet", "negatives": "semi-hard", "margin": 0.2},
+    "triplet, hard negatives": {"objective": "triplet", "negatives": "hard", "margin": 0.2},
+    "ranking": {"objective": "ranking"},
+    "joint": JOINT,
+    "joint, batches without the group rule": JOINT | {"group_aware": False},
+    "joint, topics": JOINT | {"topics": 100},
+    "joint, topics, teacher": {
+        "objective": "joint",
+        "weights": {"contrastive": 1.0, "ranking": 1.0, "distillation": 40.0},
+        "topics": 100,
+    },
+}
+AVERAGED = ("joint", "joint, topics, teacher")
+"""Rows that are also measured as averages with the base, half and half."""
+RANDOM = "random split"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """The pairs of an experiment."""
+
+    train: QuestionPairs
+    validation: QuestionPairs
+    calibration: QuestionPairs
+    test: QuestionPairs
+
+
+def main() -> None:
+    options = arguments()
+    options.work.mkdir(parents=True, exist_ok=True)
+    budget = {"steps": options.steps, "batch_size": 128, "learning_rate": options.learning_rate, "seed": SEED}
+    results = started(budget)
+    splits = natural_splits()
+    safe = Parts(splits.train, splits.validation, splits.calibration, splits.test)
+    leaky = random_parts(quora_pairs(natural=True), safe)
+    for name, parts in (("base", safe), (f"base, {RANDOM}", leaky)):
+        if name not in results["rows"] and (not options.only or name in options.only):
+            keep(results, name, measured(options.base, parts, RANDOM not in name), 0.0)
+    teacher = None
+    for name, choices in ROWS.items():
+        if name in results["rows"] or (options.only and name not in options.only):
+            continue
+        parts = leaky if RANDOM in name else safe
+        config = TrainingConfig(
+            base=str(options.base), evaluate_every=options.steps, checkpoint_every=25, **budget, **choices
+        )
+        if "distillation" in config.parts and teacher is None:
+            teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
+        tuned = options.work / f"ablation-{options.steps}" / name.replace(", ", "_").replace(" ", "-")
+        tuned.parent.mkdir(exist_ok=True)
+        minutes = trained(config, parts, tuned, teacher)
+        keep(results, name, measured(tuned, parts, RANDOM not in name), minutes)
+        if name in AVERAGED:
+            half = tuned.with_name(tuned.name + "_half")
+            averaged(options.base, tuned, 0.5).save(str(half), create_model_card=False)
+            keep(results, f"{name}, averaged with the base", measured(half, parts, elsewhere=True), minutes)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder for checkpoints")
+    parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-mpnet-base-v2")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--learning-rate", type=float, default=5e-5)
+    parser.add_argument("--only", nargs="*", metavar="ROW")
+    return parser.parse_args()
+
+
+def random_parts(pairs: QuestionPairs, like: Parts) -> Parts:
+    """Parts as large as those of `like`, of pairs drawn at random: what most published scores are measured on."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))
+    ends = np.cumsum([len(getattr(like, name)) for name in ("train", "validation", "calibration", "test")])
+    return Parts(*(pairs.select(np.sort(rows)) for rows in np.split(order, ends[:-1])))
+
+
+def trained(config: TrainingConfig, parts: Parts, output: Path, teacher: Teacher | None) -> float:
+    """Train unless it is done; return the minutes it took."""
+    if not output.exists():
+        start = time.perf_counter()
+        fine_tune(
+            config,
+            parts.train,
+            parts.validation,
+            output,
+            resume=True,
+            teacher=teacher if "distillation" in config.parts else None,
+            # In the random split parts share questions: that is what its rows are there to show.
+            shared_questions=True,
+            progress=show,
+        )
+        (output / "minutes").write_text(f"{(time.perf_counter() - start) / 60:.2f}")
+    return float((output / "minutes").read_text())
+
+
+def measured(model: Path, parts: Parts, elsewhere: bool) -> dict[str, Any]:
+    encoder = as_encoder(model)
+    detector = Detector.calibrate(encoder, parts.calibration)
+    found = evaluate(detector, parts.test, seed=SEED)
+    row: dict[str, Any] = {
+        "pair_average_precision": dataclasses.asdict(found.pair.average_precision),
+        "pair_f1": dataclasses.asdict(found.pair.f1),
+        "mining_average_precision": found.mining.average_precision,
+        "mining_floor": found.mining.floor,
+        "recall_at_1": found.retrieval.recall_at_1,
+    }
+    if elsewhere:
+        others = test(encoder)
+        row |= {"other_domains": others, "other_domains_mean": float(np.mean(list(others.values())))}
+    return row
+
+
+def started(budget: dict[str, Any]) -> dict[str, Any]:
+    """The results so far, where they were made with the same budget; else none."""
+    head = {
+        "what": "one choice of training at a time, at equal budget; measured once on the test split",
+        "budget": budget,
+        "data": {"file": QUORA.name, "sha256": checksum(QUORA), "rows": "natural", "split_seed": SPLIT_SEED},
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {
+            name: metadata.version(name) for name in ("dupdetect", "torch", "sentence-transformers", "onnxruntime")
+        },
+    }
+    if RESULTS.exists():
+        before = json.loads(RESULTS.read_text("utf-8"))
+        if all(before[key] == head[key] for key in ("budget", "data")):
+            return before
+    return head | {"rows": {}}
+
+
+def keep(results: dict[str, Any], name: str, row: dict[str, Any], minutes: float) -> None:
+    results["rows"][name] = row | {"minutes": minutes, "revision": revision()}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    print(name, json.dumps(row), flush=True)
+
+
+def revision() -> str:
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

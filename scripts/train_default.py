@@ -1,0 +1,133 @@
+"""Train the encoder that dupdetect ships, from one config.
+
+    python scripts/train_default.py WORK --base FOLDER --teacher FOLDER [--seed 0]
+    python scripts/export_encoder.py --model WORK/seed-0/encoder      then these two put it into the package
+    python scripts/build_detector.py
+
+Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. `scripts/default_training.json` is the
+config. Run again after an interruption, it goes on where it was. What it writes:
+
+    WORK/teacher.npz          what the teacher says of unlabelled texts, encoded once
+    WORK/seed-0/tuned/        the model with the best validation score
+    WORK/seed-0/shares.json   what averaging it with the base gives, by the base's share
+    WORK/seed-0/encoder/      the average that was chosen, a sentence-transformers folder
+
+The share is the one with the best average precision on the validation pairs, among those that lose at most 0.002 on
+each of the development sets of other domains (`scripts/domains.py`); where all lose more, the one that loses least.
+Neither the calibration split, nor the test split, nor the sets that are reported on have a part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from domains import as_encoder, development
+from numpy.typing import NDArray
+from training_data import natural_splits, training_pairs, unlabelled_texts
+
+from dupdetect import QuestionPairs, metrics
+from dupdetect.atomic import atomic_file, atomic_folder
+from dupdetect.cli import show
+from dupdetect.encoder import Encoder
+from dupdetect.search import cosine
+from dupdetect.training import Teacher, TrainingConfig, average_weights, fine_tune
+from dupdetect.training.models import compute_type, encode, load_model
+
+CONFIG = Path(__file__).with_name("default_training.json")
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+TOLERATED_LOSS = 0.002
+
+
+def main() -> None:
+    options = arguments()
+    place = options.work / f"seed-{options.seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    splits = natural_splits()
+    splits.check()
+    train = training_pairs(splits)
+    print(f"{len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates")
+    config = dataclasses.replace(TrainingConfig.read(options.config), base=str(options.base), seed=options.seed)
+    tuned = place / "tuned"
+    if not tuned.exists():
+        teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
+        fine_tune(config, train, splits.validation, tuned, resume=True, teacher=teacher, progress=show)
+    shares = measured_shares(options.base, tuned, splits.validation, place)
+    share = chosen(shares)
+    print(f"share of the base: {share:g}")
+    with atomic_folder(place / "encoder", overwrite=True, marker="modules.json") as folder:
+        averaged(options.base, tuned, share).save(str(folder), create_model_card=False)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder for checkpoints and results")
+    parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-mpnet-base-v2")
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def taught(texts: list[str], teacher: Path, cache: Path) -> Teacher:
+    """What the teacher says of the texts; from the cache, where it holds these texts."""
+    if not cache.exists() or stored(cache)[0] != texts:
+        model = load_model(str(teacher))
+        rows = encode(model, texts, compute_type("auto", torch.device(model.device)))
+        with atomic_file(cache, overwrite=True) as path, path.open("wb") as file:
+            np.savez(file, texts=np.array(texts), embeddings=rows.astype(np.float16))
+    return Teacher(*stored(cache))
+
+
+def stored(cache: Path) -> tuple[list[str], NDArray[np.float32]]:
+    with np.load(cache, allow_pickle=False) as arrays:
+        rows = arrays["embeddings"].astype(np.float32)
+        return arrays["texts"].tolist(), rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def measured_shares(base: Path, tuned: Path, validation: QuestionPairs, place: Path) -> dict[str, dict[str, float]]:
+    """What the average with each share of the base reaches; "1" is the base itself."""
+    path = place / "shares.json"
+    found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    for share in (1.0, *SHARES):
+        if f"{share:g}" not in found:
+            folder = place / "average"
+            with atomic_folder(folder, overwrite=True, marker="modules.json") as into:
+                averaged(base, tuned, share).save(str(into), create_model_card=False)
+            encoder = as_encoder(folder)
+            quora = {"Quora validation": pair_average_precision(encoder, validation)}
+            found[f"{share:g}"] = quora | development(encoder)
+            print(f"{share:g}", found[f"{share:g}"], flush=True)
+            path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    return found
+
+
+def averaged(base: Path, tuned: Path, share: float):
+    return average_weights(load_model(str(base)), load_model(str(tuned)), share)
+
+
+def pair_average_precision(encoder: Encoder, pairs: QuestionPairs) -> float:
+    nodes = pairs.nodes()
+    rows = encoder.encode(list(nodes.texts))
+    return metrics.average_precision(metrics.curve(cosine(rows[nodes.left], rows[nodes.right]), pairs.labels))
+
+
+def chosen(shares: dict[str, dict[str, float]]) -> float:
+    base = shares["1"]
+    worst = {
+        share: min(measured[name] - base[name] for name in base if name != "Quora validation")
+        for share, measured in shares.items()
+        if share != "1"
+    }
+    harmless = [share for share, loss in worst.items() if loss >= -TOLERATED_LOSS]
+    if harmless:
+        return float(max(harmless, key=lambda share: shares[share]["Quora validation"]))
+    return float(max(worst, key=lambda share: worst[share]))
+
+
+if __name__ == "__main__":
+    main()

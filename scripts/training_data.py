@@ -1,0 +1,84 @@
+"""The data that the shipped encoder is trained and judged on, read from ../shared/data or the folder in
+DUPDETECT_DATA."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from dupdetect import QuestionPairs, split_pairs
+from dupdetect.splits import Splits
+from dupdetect.text import canonical
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("DUPDETECT_DATA", ROOT.parent / "shared" / "data"))
+QUORA = DATA / "qqp_pairs.parquet"
+SPLIT_SEED = 0
+
+
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def quora_pairs(*, natural: bool) -> QuestionPairs:
+    """The two random samples of Quora's pairs, or (`natural` False) the extra duplicates."""
+    rows = pl.read_parquet(QUORA).filter(pl.col("natural") == natural)
+    return QuestionPairs.from_columns(rows["question1"].to_list(), rows["question2"].to_list(), rows["label"].to_list())
+
+
+def natural_splits() -> Splits:
+    return split_pairs(quora_pairs(natural=True), seed=SPLIT_SEED)
+
+
+def rows_of(name: str) -> pl.DataFrame:
+    return pl.read_parquet(DATA / f"{name}.parquet")
+
+
+def banking_train() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """BANKING77's train rows: two thirds whose texts, without their classes, the teacher is asked about, and the third
+    to choose by."""
+    rows = rows_of("banking77").filter(pl.col("split") == "train").with_row_index()
+    return rows.filter(pl.col("index") % 3 != 0), rows.filter(pl.col("index") % 3 == 0)
+
+
+def unlabelled_texts(seed: int = 0) -> list[str]:
+    """Texts of several domains for a teacher to be asked about, a random sample of each source.
+
+    None is measured on anywhere: of PARADE, BANKING77 and CLINC150 they are train rows. Of Quora there are none, since
+    there the labels say what is alike, and the teacher would object.
+    """
+    sources = (
+        (rows_of("query_wellformedness")["text"], 20_000),
+        (rows_of("stackoverflow_titles")["text"], 6_000),
+        (rows_of("sts12_16")["question1"], 5_000),
+        (rows_of("parade").filter(pl.col("split") == "train")["question1"], 1_500),
+        (banking_train()[0]["text"], 6_000),
+        (rows_of("clinc150").filter(pl.col("split") == "train")["text"], 6_000),
+    )
+    found: dict[str, None] = {}
+    for texts, count in sources:
+        unique = sorted({canonical(text) for text in texts} - {""} - found.keys())
+        chosen = np.random.default_rng(seed).permutation(len(unique))[:count]
+        found.update(dict.fromkeys(unique[row] for row in sorted(chosen.tolist())))
+    return list(found)
+
+
+def training_pairs(splits: Splits) -> QuestionPairs:
+    """The natural train split, and the extra duplicates that touch no question of any other split."""
+    held_out = {text for name in ("validation", "calibration", "test") for text in getattr(splits, name).nodes().texts}
+    rows = pl.read_parquet(QUORA).filter(~pl.col("natural") & ~pl.col("lower1") & ~pl.col("lower2"))
+    extra = [
+        (left, right)
+        for left, right in rows.select("question1", "question2").iter_rows()
+        if canonical(left) not in held_out and canonical(right) not in held_out
+    ]
+    train = splits.train
+    return QuestionPairs.from_columns(
+        [*train.left, *(left for left, _ in extra)],
+        [*train.right, *(right for _, right in extra)],
+        [*train.labels.tolist(), *([True] * len(extra))],
+    )

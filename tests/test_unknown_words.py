@@ -1,0 +1,303 @@
+"""Words that the encoder does not know must be the same on both sides: else different texts would look the same."""
+
+import csv
+import itertools
+import json
+import random
+
+import numpy as np
+import pytest
+from conftest import HashingEncoder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dupdetect import Detector
+from dupdetect.cli import main
+from dupdetect.encoder import LimitedVocabulary
+from dupdetect.encoder.unknown import unknown_words
+from dupdetect.errors import InputError
+from dupdetect.text import canonical
+
+
+class ForgetfulEncoder(HashingEncoder):
+    """Reads every word that begins with z as the same word, and says so."""
+
+    def encode(self, texts, *, progress=None):
+        return super().encode([" ".join(map(self.read, text.split())) for text in texts], progress=progress)
+
+    def unknown_words(self, texts):
+        found = []
+        for text in texts:
+            words = set(text.split())
+            unknown = {word for word in words if self.read(word) != word}
+            found.append((text,) if unknown == words else tuple(sorted(unknown)))
+        return found
+
+    @staticmethod
+    def read(word):
+        return "unknown" if word.startswith("z") else word
+
+
+@pytest.fixture
+def forgetful(calibration):
+    return Detector(ForgetfulEncoder(), calibration, "forgetful").at(threshold=0.7)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Detector.from_pretrained()
+
+
+some_texts = st.lists(
+    st.lists(st.sampled_from(["reset", "my", "zap", "zip", "plan", "ZAP"]), max_size=4).map(" ".join), max_size=12
+)
+anything = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+# The words of a text
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "expected"),
+    [
+        ("how are you", [(0, 3), (4, 7), (8, 11)], ()),
+        ("how are you", [(0, 3), (8, 11)], ("are",)),
+        ("are how are", [(4, 7)], ("are",)),
+        ("b 😀 a", [(4, 5)], ("b",)),
+        ("a 😀", [(0, 1)], ()),
+        ("😀", [], ("😀",)),
+        ("😀 密", [], ("😀 密",)),
+        ("?!", [(0, 1), (1, 2)], ()),
+        ("pass密word-x", [(0, 4), (5, 9), (9, 10), (10, 11)], ("pass密word",)),
+        ("हिन्दी ok", [(7, 9)], ("हिन्दी",)),
+        ("naïve", [(0, 5)], ()),
+        ("१२ ok", [(3, 5)], ("१२",)),
+        ("", [], ()),
+    ],
+)
+def test_a_word_is_unknown_when_a_letter_or_digit_of_it_is_not_read(text, known, expected):
+    assert unknown_words(text, known, len(text)) == expected
+
+
+def test_only_the_part_that_is_read_counts():
+    assert unknown_words("ok 密码 包裹", [(0, 2)], 5) == ("密码",)
+
+
+def test_the_shipped_encoder_names_the_words_it_does_not_know(shipped):
+    assert isinstance(shipped.encoder, LimitedVocabulary)
+    texts = [
+        "how do i reset 密码, please",
+        "thanks 😀",
+        "😀",
+        "x" * 120 + " and y",
+        "a " * 300 + "密码",
+        "🫠 new",
+        "ok",
+    ]
+    assert shipped.encoder.unknown_words(texts) == [
+        ("密码",),
+        (),
+        ("😀",),
+        ("x" * 120,),
+        (),  # beyond the 256 tokens that are read
+        (),
+        (),
+    ]
+    assert shipped.encoder.unknown_words([]) == []
+
+
+def test_a_sentence_transformers_model_names_the_words_it_does_not_know(tmp_path):
+    pytest.importorskip("sentence_transformers")
+    from tiny_bert import make_tiny_bert
+
+    from dupdetect.encoder.transformer import TransformerEncoder
+
+    encoder = TransformerEncoder.load(make_tiny_bert(tmp_path), device="cpu")
+    letters = "a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i j k"  # 38 tokens are read
+    texts = ["how do i get 密码", "密码", "please 😀", "x", f"{letters} 密 l 码", f"{letters} l 密"]
+    assert encoder.unknown_words(texts) == [("密码",), ("密码",), (), (), ("密",), ()]
+
+
+# Pairs
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("密码", "包裹"),
+        ("How do I reset 密码", "How do I reset 包裹"),
+        ("😀", "🎉"),
+        ("🫠", "🫡"),
+        ("x" * 120, "y" * 120),
+        ("密码", "密 码"),
+    ],
+)
+def test_different_unknown_words_are_never_duplicates(shipped, a, b):
+    assert shipped.similarity([(a, b)])[0] > 0.99, "it is the encoder that cannot tell them apart"
+    decision = shipped.decide([(a, b)])
+    assert not decision.duplicate[0]
+    assert decision.probability[0] == 0
+    assert decision.similarity[0] == shipped.similarity([(a, b)])[0]
+    assert shipped.predict_proba([(a, b)]).tolist() == [[1.0, 0.0]]
+    result = shipped.deduplicate([a, b])
+    assert result.kept.all()
+    assert len(result.pairs) == 0
+    assert list(shipped.match([a], [b])) == [None]
+
+
+def test_equal_unknown_words_leave_the_rest_to_the_similarity(shipped):
+    pairs = [
+        ("How do I reset 密码?", "how can I reset 密码"),
+        ("密码", "密码?"),
+        ("thanks, it works 😀", "Thanks it works 🎉"),
+    ]
+    decisions = shipped.decide(pairs)
+    assert decisions.duplicate.all()
+    assert decisions.probability[1] == 1
+    assert decisions.notes == ()
+
+
+def test_a_text_without_a_known_word_is_like_no_other(forgetful):
+    assert forgetful.at(threshold=-1.0).predict(
+        [("zap", "zap zap"), ("zap", "a zap"), ("a zap", "b zap")]
+    ).tolist() == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_explain_names_them(shipped):
+    explanation = shipped.explain("How do I reset 密码", "How do I reset 包裹 😀")
+    assert explanation.unknown_left == ("密码",)
+    assert explanation.unknown_right == ("包裹",)
+    assert explanation.guards == ("unknown words",)
+    assert str(explanation).startswith("not duplicates: ruled out by unknown words (similarity 0.")
+    assert "unknown in the second: 包裹" in str(explanation)
+    plain = shipped.explain("How do I pay?", "How can I pay?")
+    assert (plain.unknown_left, plain.unknown_right, plain.guards) == ((), (), ())
+    assert "unknown" not in str(plain)
+    assert "a text is blank" in str(shipped.explain("", "包裹"))
+
+
+def test_encoders_that_say_nothing_of_words_read_everything(detector):
+    assert not isinstance(detector.encoder, LimitedVocabulary)
+    assert detector.deduplicate(["zap it", "ZAP it"]).run["unknown_word_rows"] == 0
+
+
+def test_what_an_encoder_says_of_words_is_checked(calibration):
+    class Short(ForgetfulEncoder):
+        def unknown_words(self, texts):
+            return super().unknown_words(texts)[:-1]
+
+    with pytest.raises(InputError, match="1 rows for 2 texts"):
+        Detector(Short(), calibration).similarity([("a", "b")])
+
+
+# Collections, against brute force over all pairs
+
+
+@anything
+@given(texts=some_texts, threshold=st.sampled_from([-0.5, 0.6, 0.9]))
+def test_deduplicate_finds_the_pairs_that_decide_does(forgetful, texts, threshold):
+    detector = forgetful.at(threshold=threshold)
+    result = detector.deduplicate(texts)
+    rows = list(itertools.combinations(range(len(texts)), 2))
+    decisions = detector.decide([(texts[i], texts[j]) for i, j in rows])
+    expected = {
+        row: similarity
+        for row, similarity, duplicate in zip(
+            rows, decisions.similarity.tolist(), decisions.duplicate.tolist(), strict=True
+        )
+        if duplicate
+    }
+    assert {(i, j): similarity for i, j, similarity in result.row_pairs()} == expected
+    listed = [(pair.left, pair.right) for pair in result.pairs]
+    assert listed == sorted(listed)
+    assert result.run["unknown_word_rows"] == sum("z" in text.lower() for text in texts)
+
+
+@anything
+@given(texts=some_texts, seed=st.integers(0, 50))
+def test_shuffling_the_rows_changes_nothing(forgetful, texts, seed):
+    order = list(range(len(texts)))
+    random.Random(seed).shuffle(order)
+    plain = forgetful.deduplicate(texts, keep="longest")
+    shuffled = forgetful.deduplicate([texts[row] for row in order], keep="longest")
+
+    def clusters(result, text_at):
+        return sorted(
+            (cluster, text_at(row), kept, str(similarity))
+            for row, (cluster, kept, similarity) in enumerate(
+                zip(result.cluster_id.tolist(), result.kept.tolist(), result.similarity, strict=True)
+            )
+        )
+
+    assert clusters(plain, lambda row: texts[row]) == clusters(shuffled, lambda row: texts[order[row]])
+    assert plain.notes == shuffled.notes
+
+
+@anything
+@given(queries=some_texts, corpus=some_texts, top_k=st.integers(1, 3))
+def test_match_finds_the_nearest_that_decide_accepts(forgetful, queries, corpus, top_k):
+    distinct = {canonical(text): text for text in reversed(corpus) if text.strip()}
+    for query, found in zip(queries, forgetful.match(queries, corpus, top_k=top_k), strict=True):
+        decisions = forgetful.decide([(query, text) for text in distinct.values()])
+        accepted = sorted(decisions.similarity[decisions.duplicate].tolist(), reverse=True)[:top_k]
+        assert [match.similarity for match in found or ()] == accepted
+
+
+def test_texts_that_are_known_keep_their_results_beside_unknown_ones(shipped):
+    known = ["How do I pay?", "how can I pay", "Where is my parcel?", "where is my package"]
+    alone = shipped.deduplicate(known)
+    beside = shipped.deduplicate([*known, "密码", "包裹", "How do I pay 密码"])
+    np.testing.assert_array_equal(beside.similarity[:4], alone.similarity)
+    np.testing.assert_array_equal(beside.duplicate_of[:4], alone.duplicate_of)
+
+
+def test_rows_with_unknown_words_are_counted_and_said(shipped):
+    result = shipped.deduplicate(["密码", "包裹", "包裹!", "", "thanks 😀", "w" * 200 + " ok"])
+    assert result.run["unknown_word_rows"] == 4
+    (note,) = (note for note in result.notes if "does not know" in note)
+    assert note.startswith(f"4 rows hold words that the encoder does not know, such as '{'w' * 30}...' and '包裹'.")
+    matches = shipped.match(["密码", "How do I pay?"], ["包裹", "包 裹", "pay " * 300])
+    assert [note.partition(" words")[0] for note in matches.notes] == [
+        "Queries: 1 row holds",
+        "Known questions: 1 row has texts longer than the encoder reads: they are compared by their beginning.",
+        "Known questions: 2 rows hold",
+    ]
+    assert shipped.match(["How do I pay?"], ["pay"]).notes == ()
+
+
+# The command line
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    assert stop.value.code == 0, captured.err
+    return captured.out, captured.err
+
+
+def test_the_command_line_says_so(capsys, tmp_path):
+    out, _ = run(capsys, "score", "密码", "包裹")
+    assert "ruled out by unknown words" in out
+    assert "unknown in the first:  密码" in out
+
+    export = tmp_path / "export.csv"
+    export.write_text("id,question\n1,密码\n2,包裹\n3,How do I pay?\n", encoding="utf-8")
+    _, err = run(capsys, "dedupe", export, "-o", tmp_path / "out")
+    assert "Note: 2 rows hold words that the encoder does not know" in err
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["unknown_word_rows"] == 2
+    assert record["counts"]["removed"] == 0
+    assert "words that the encoder does not know" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    _, err = run(capsys, "match", export, "--against", export, "-o", tmp_path / "matched.csv")
+    assert "Note: Queries: 2 rows hold words that the encoder does not know" in err
+
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("left,right\n密码,包裹\nHow do I pay?,how can I pay\n", encoding="utf-8")
+    out, err = run(capsys, "score", pairs)
+    assert [row["duplicate"] for row in csv.DictReader(out.splitlines())] == ["false", "true"]
+    assert "Note: 1 pair differs in words that the encoder does not know, such as '包裹' and '密码'" in err
