@@ -17,26 +17,22 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from build_detector import processor
-from domains import as_encoder, test
+from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
+from measures import measured
 from train_default import averaged, taught
-from training_data import QUORA, ROOT, SPLIT_SEED, checksum, natural_splits, quora_pairs, unlabelled_texts
+from training_data import QUORA, SPLIT_SEED, natural_splits, quora_pairs, unlabelled_texts
 
-from dupdetect import Detector, QuestionPairs, evaluate
+from dupdetect import QuestionPairs
 from dupdetect.cli import show
 from dupdetect.training import Teacher, TrainingConfig, fine_tune
 
-RESULTS = ROOT / "scripts" / "results" / "ablation.json"
+TABLE = RESULTS / "ablation.json"
 SEED = 0
 JOINT = {"objective": "joint", "weights": {"contrastive": 1.0, "ranking": 1.0}}
 ROWS: Mapping[str, dict[str, Any]] = {
@@ -82,7 +78,8 @@ def main() -> None:
     leaky = random_parts(quora_pairs(natural=True), safe)
     for name, parts in (("base", safe), (f"base, {RANDOM}", leaky)):
         if name not in results["rows"] and (not options.only or name in options.only):
-            keep(results, name, measured(options.base, parts, RANDOM not in name), 0.0)
+            row = measured(options.base, parts.calibration, parts.test, elsewhere=RANDOM not in name)
+            keep(results, name, row, 0.0)
     teacher = None
     for name, choices in ROWS.items():
         if name in results["rows"] or (options.only and name not in options.only):
@@ -96,11 +93,11 @@ def main() -> None:
         tuned = options.work / f"ablation-{options.steps}" / name.replace(", ", "_").replace(" ", "-")
         tuned.parent.mkdir(exist_ok=True)
         minutes = trained(config, parts, tuned, teacher)
-        keep(results, name, measured(tuned, parts, RANDOM not in name), minutes)
+        keep(results, name, measured(tuned, parts.calibration, parts.test, elsewhere=RANDOM not in name), minutes)
         if name in AVERAGED:
             half = tuned.with_name(tuned.name + "_half")
             averaged(options.base, tuned, 0.5).save(str(half), create_model_card=False)
-            keep(results, f"{name}, averaged with the base", measured(half, parts, elsewhere=True), minutes)
+            keep(results, f"{name}, averaged with the base", measured(half, parts.calibration, parts.test), minutes)
 
 
 def arguments() -> argparse.Namespace:
@@ -140,36 +137,17 @@ def trained(config: TrainingConfig, parts: Parts, output: Path, teacher: Teacher
     return float((output / "minutes").read_text())
 
 
-def measured(model: Path, parts: Parts, elsewhere: bool) -> dict[str, Any]:
-    encoder = as_encoder(model)
-    detector = Detector.calibrate(encoder, parts.calibration)
-    found = evaluate(detector, parts.test, seed=SEED)
-    row: dict[str, Any] = {
-        "pair_average_precision": dataclasses.asdict(found.pair.average_precision),
-        "pair_f1": dataclasses.asdict(found.pair.f1),
-        "mining_average_precision": found.mining.average_precision,
-        "mining_floor": found.mining.floor,
-        "recall_at_1": found.retrieval.recall_at_1,
-    }
-    if elsewhere:
-        others = test(encoder)
-        row |= {"other_domains": others, "other_domains_mean": float(np.mean(list(others.values())))}
-    return row
-
-
 def started(budget: dict[str, Any]) -> dict[str, Any]:
     """The results so far, where they were made with the same budget; else none."""
     head = {
         "what": "one choice of training at a time, at equal budget; measured once on the test split",
         "budget": budget,
         "data": {"file": QUORA.name, "sha256": checksum(QUORA), "rows": "natural", "split_seed": SPLIT_SEED},
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {
-            name: metadata.version(name) for name in ("dupdetect", "torch", "sentence-transformers", "onnxruntime")
-        },
+        "machine": machine(),
+        "versions": versions(TRAINING),
     }
-    if RESULTS.exists():
-        before = json.loads(RESULTS.read_text("utf-8"))
+    if TABLE.exists():
+        before = json.loads(TABLE.read_text("utf-8"))
         if all(before[key] == head[key] for key in ("budget", "data")):
             return before
     return head | {"rows": {}}
@@ -177,13 +155,8 @@ def started(budget: dict[str, Any]) -> dict[str, Any]:
 
 def keep(results: dict[str, Any], name: str, row: dict[str, Any], minutes: float) -> None:
     results["rows"][name] = row | {"minutes": minutes, "revision": revision()}
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    TABLE.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     print(name, json.dumps(row), flush=True)
-
-
-def revision() -> str:
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return asked.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -9,27 +9,21 @@ dupdetect/pretrained/ (manifest, calibration, model card) and scripts/results/sh
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import platform
 import shutil
-from importlib import metadata
-from pathlib import Path
 
-import polars as pl
+from ledger import RESULTS as FOLDER
+from ledger import ROOT, checksum, machine, versions
+from training_data import QUORA, SPLIT_SEED, natural_splits
 
-from dupdetect import Detector, MaxF1, QuestionPairs, evaluate, split_pairs
+from dupdetect import Detector, MaxF1, evaluate
 from dupdetect.cli import show
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.evaluation import Evaluation, Interval
 from dupdetect.splits import Splits
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("DUPDETECT_DATA", ROOT.parent / "shared" / "data")) / "qqp_pairs.parquet"
 PRETRAINED = ROOT / "dupdetect" / "pretrained"
-RESULTS = ROOT / "scripts" / "results" / "shipped_detector.json"
-SEED = 0
+RESULTS = FOLDER / "shipped_detector.json"
 NAME = "dupdetect-default"
 
 
@@ -43,44 +37,28 @@ def main() -> None:
         splits.calibration,
         criterion=MaxF1(),
         groups=splits.groups["calibration"],
-        data=f"Quora Question Pairs, natural rows, calibration split (question-disjoint, seed {SEED})",
+        data=f"Quora Question Pairs, natural rows, calibration split (question-disjoint, seed {SPLIT_SEED})",
         name=NAME,
         progress=show,
     )
-    evaluation = evaluate(detector, splits.test, seed=SEED, progress=show)
+    evaluation = evaluate(detector, splits.test, seed=SPLIT_SEED, progress=show)
     print(evaluation)
     shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten
     detector.save_pretrained(PRETRAINED, model_card=model_card(detector, evaluation))
     RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def natural_splits() -> Splits:
-    rows = pl.read_parquet(DATA).filter(pl.col("natural"))
-    pairs = QuestionPairs.from_columns(
-        rows["question1"].to_list(), rows["question2"].to_list(), rows["label"].to_list()
-    )
-    return split_pairs(pairs, seed=SEED)
-
-
 def record(detector: Detector, evaluation: Evaluation, splits: Splits) -> dict[str, object]:
     return {
         "what": "the shipped detector: threshold from the calibration split, numbers from the test split",
-        "data": {"file": DATA.name, "sha256": hashlib.sha256(DATA.read_bytes()).hexdigest(), "rows": "natural"},
-        "seed": SEED,
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {name: metadata.version(name) for name in ("dupdetect", "numpy", "onnxruntime", "tokenizers")},
+        "data": {"file": QUORA.name, "sha256": checksum(QUORA), "rows": "natural"},
+        "seed": SPLIT_SEED,
+        "machine": machine(),
+        "versions": versions(),
         "calibration": detector.require_calibration().summary(),
         "test": evaluation.to_dict(),
         "splits": splits.report.to_dict(),
     }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def cells(measured: Interval) -> str:

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from training_data import DATA, banking_train, checksum, rows_of
+from ledger import checksum, machine, versions
+from training_data import DATA, banking_train, rows_of
 
 from dupdetect import metrics
 from dupdetect.encoder import Encoder
@@ -99,7 +100,13 @@ def main() -> None:
             for what, value in measured.items():
                 print(f"{name:12} {kind:12} {what:30} {value:.4f}", flush=True)
     if options.output:
-        found = {"data": {f"{name}.parquet": checksum(DATA / f"{name}.parquet") for name in FILES}, "models": results}
+        found = {
+            "data": {f"{name}.parquet": checksum(DATA / f"{name}.parquet") for name in FILES},
+            "draws": DRAWS,
+            "machine": machine(),
+            "versions": versions(),
+            "models": results,
+        }
         options.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 

@@ -10,26 +10,22 @@ Also counts planted near-misses that were merged. Nothing was fitted on this fil
 from __future__ import annotations
 
 import csv
-import hashlib
 import itertools
 import json
-import os
-import platform
 from collections import defaultdict
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ledger import RESULTS as FOLDER
+from ledger import ROOT, checksum, machine, versions
 
 from dupdetect import Deduplication, Detector, Questions
 from dupdetect.errors import UnreachableCriterionError
 from dupdetect.metrics import pair_counts
 
-ROOT = Path(__file__).resolve().parent.parent
 EXPORT = ROOT / "data" / "support_questions.csv"
 GOLD = ROOT / "data" / "support_questions_gold.csv"
-RESULTS = ROOT / "scripts" / "results" / "sample.json"
+RESULTS = FOLDER / "sample.json"
 
 
 def main() -> None:
@@ -126,14 +122,14 @@ def show(rows: dict[str, dict[str, Any]]) -> None:
 
 
 def record(detector: Detector, rows: dict[str, Any]) -> dict[str, Any]:
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (EXPORT, GOLD)}
+    files = {path.name: checksum(path) for path in (EXPORT, GOLD)}
     return {
         "what": "dedupe on the sample export against its gold groups, over pairs of rows",
         "data": files,
         "seed": "none: nothing is random",
         "encoder": detector.encoder.fingerprint,
-        "machine": {"cores": os.cpu_count(), "architecture": platform.machine(), "python": platform.python_version()},
-        "versions": {name: metadata.version(name) for name in ("dupdetect", "numpy", "onnxruntime", "tokenizers")},
+        "machine": machine(),
+        "versions": versions(),
         "results": rows,
     }
 

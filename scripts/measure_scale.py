@@ -9,24 +9,22 @@ scripts/results/scale.json.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from ledger import RESULTS as FOLDER
+from ledger import checksum, machine, versions
+from training_data import DATA as FOLDER_OF_DATA
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("DUPDETECT_DATA", ROOT.parent / "shared" / "data")) / "qqp_questions.parquet"
-RESULTS = ROOT / "scripts" / "results" / "scale.json"
+DATA = FOLDER_OF_DATA / "qqp_questions.parquet"
+RESULTS = FOLDER / "scale.json"
 SIZES = (10_000, 100_000)  # ascending: the peak memory of finished children is a running maximum
 
 
@@ -35,10 +33,10 @@ def main() -> None:
     runs = [measure(texts[:size]) for size in SIZES]
     record = {
         "what": "dupdetect dedupe as a whole process, with the shipped detector at its default threshold",
-        "data": {"file": DATA.name, "sha256": hashlib.sha256(DATA.read_bytes()).hexdigest(), "rows": "the first n"},
+        "data": {"file": DATA.name, "sha256": checksum(DATA), "rows": "the first n"},
         "seed": "none: nothing is random",
-        "machine": {"cores": os.cpu_count(), "architecture": platform.machine(), "python": platform.python_version()},
-        "versions": {name: metadata.version(name) for name in ("dupdetect", "numpy", "onnxruntime", "tokenizers")},
+        "machine": machine(),
+        "versions": versions(),
         "runs": runs,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -14,7 +14,8 @@ config. Run again after an interruption, it goes on where it was. What it writes
 
 The share is the one with the best average precision on the validation pairs, among those that lose at most 0.002 on
 each of the development sets of other domains (`scripts/domains.py`); where all lose more, the one that loses least.
-Neither the calibration split, nor the test split, nor the sets that are reported on have a part in it.
+Neither the calibration split, nor the test split, nor the sets that are reported on have a part in it. At the end they
+are measured once, and written into scripts/results/training.json with those of the base and of other seeds.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from domains import as_encoder, development
+from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
+from measures import measured
 from numpy.typing import NDArray
-from training_data import natural_splits, training_pairs, unlabelled_texts
+from training_data import QUORA, SPLIT_SEED, natural_splits, training_pairs, unlabelled_texts
 
 from dupdetect import QuestionPairs, metrics
 from dupdetect.atomic import atomic_file, atomic_folder
@@ -38,6 +42,7 @@ from dupdetect.search import cosine
 from dupdetect.training import Teacher, TrainingConfig, average_weights, fine_tune
 from dupdetect.training.models import compute_type, encode, load_model
 
+LEDGER = RESULTS / "training.json"
 CONFIG = Path(__file__).with_name("default_training.json")
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 TOLERATED_LOSS = 0.002
@@ -61,6 +66,36 @@ def main() -> None:
     print(f"share of the base: {share:g}")
     with atomic_folder(place / "encoder", overwrite=True, marker="modules.json") as folder:
         averaged(options.base, tuned, share).save(str(folder), create_model_card=False)
+    ledger = started(config)
+    for name, model in (("base", options.base), (f"seed {options.seed}", place / "encoder")):
+        if name not in ledger["models"] or name != "base":
+            ledger["models"][name] = measured(model, splits.calibration, splits.test)
+    curve = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text("utf-8").splitlines()]
+    ledger["models"][f"seed {options.seed}"] |= {
+        "share_of_base": share,
+        "shares": shares,
+        "curve": curve,
+        "weights_sha256": checksum(place / "encoder" / "model.safetensors"),
+        "revision": revision(),
+    }
+    LEDGER.write_text(json.dumps(ledger, indent=2) + "\n", "utf-8")
+
+
+def started(config: TrainingConfig) -> dict[str, Any]:
+    """The ledger so far, where it is of the same config; else an empty one."""
+    recipe = {**json.loads(config.to_json()), "base": TrainingConfig().base, "seed": None}
+    head = {
+        "what": "the recipe of the shipped encoder by seed, measured once on the test split and on other domains",
+        "config": recipe,
+        "data": {"file": QUORA.name, "sha256": checksum(QUORA), "split_seed": SPLIT_SEED},
+        "machine": machine(),
+        "versions": versions(TRAINING),
+    }
+    if LEDGER.exists():
+        before = json.loads(LEDGER.read_text("utf-8"))
+        if before["config"] == recipe:
+            return {**head, "models": before["models"]}
+    return {**head, "models": {}}
 
 
 def arguments() -> argparse.Namespace:

@@ -3,25 +3,20 @@ DUPDETECT_DATA."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from ledger import ROOT
 
 from dupdetect import QuestionPairs, split_pairs
 from dupdetect.splits import Splits
 from dupdetect.text import canonical
 
-ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DUPDETECT_DATA", ROOT.parent / "shared" / "data"))
 QUORA = DATA / "qqp_pairs.parquet"
 SPLIT_SEED = 0
-
-
-def checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def quora_pairs(*, natural: bool) -> QuestionPairs:
