@@ -5,10 +5,11 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
+from tiny_bert import make_tiny_bert
+
 from dupdetect.errors import InputError
 from dupdetect.training.models import freeze_embeddings, load_model
 from dupdetect.training.topics import question_topics
-from tests.tiny_bert import make_tiny_bert
 
 
 @pytest.fixture(scope="module")
