@@ -40,6 +40,9 @@ MANIFEST = "dupdetect.json"
 FORMAT = 1
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
+# What each part of the manifest is in JSON.
+_KINDS = {"files": dict, "encoder": dict, "calibration": dict | None, "name": str}
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -66,16 +69,19 @@ def read_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
-    try:
-        if content["format"] > FORMAT:
-            raise ArtifactError(
-                f"{folder} has format {content['format']}; dupdetect {__version__} reads up to {FORMAT}. "
-                "Update it: pip install --upgrade dupdetect"
-            )
-        files = {str(name): str(checksum) for name, checksum in content["files"].items()}
-        manifest = Manifest(dict(content["encoder"]), content["calibration"], str(content["name"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path} lacks or garbles {error}. Save the detector again.") from None
+    version = content.get("format") if isinstance(content, dict) else None
+    if type(version) is int and version > FORMAT:
+        raise ArtifactError(
+            f"{folder} has format {version}; dupdetect {__version__} reads up to {FORMAT}. "
+            "Update it: pip install --upgrade dupdetect"
+        )
+    if type(version) is not int or version < 1:  # True is an int, too
+        raise ArtifactError(f"{path} says no format that there is (a whole number from 1). Save the detector again.")
+    for key, kinds in _KINDS.items():
+        if key not in content or not isinstance(content[key], kinds):
+            raise ArtifactError(f"{path} lacks or garbles {key!r}. Save the detector again.")
+    files = {name: str(checksum) for name, checksum in content["files"].items()}
+    manifest = Manifest(content["encoder"], content["calibration"], content["name"])
     for name, checksum in files.items():
         _check(folder, name, checksum)
     for file in sorted(folder.rglob("*")):

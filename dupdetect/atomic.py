@@ -3,7 +3,8 @@
 Both context managers yield a temporary path beside the final one. What stands there at the end is flushed to the disk
 and takes the final name in one step; after any exception, an interrupt included, it is deleted, and whatever had the
 final name before is untouched. (A process that is killed outright leaves the temporary path, whose name begins with a
-dot and ends in `.partial`.)
+dot and ends in `.partial`. An interrupt after that one step, while an earlier output is being deleted, is raised too:
+the new output stands then, complete.)
 """
 
 from __future__ import annotations
@@ -225,6 +226,9 @@ def _exchanged(a: Path, b: Path) -> bool:
         exchange = ctypes.CDLL(None).renameat2  # Linux
     except (ImportError, TypeError, OSError, AttributeError):
         return False
+    exchange.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    exchange.restype = ctypes.c_int
+    # Why it fails does not matter: the folders are then renamed one by one, and should that fail too, it says why.
     return bool(exchange(_CURRENT_FOLDER, os.fsencode(a), _CURRENT_FOLDER, os.fsencode(b), _EXCHANGE) == 0)
 
 

@@ -28,17 +28,35 @@ class ComparedPairs:
 
     left, right: (n,) int64, the form of each text, -1 where it is blank.
     similarity: (n,) float32, cosine in [-1, 1]: 1 for equal canonical texts, 0 where a text is blank.
-    same_text: (n,) bool.  blank: (n,) bool, one of the two at least.
-    unlike: (n,) bool, no text blank, but different words that the encoder does not know: never duplicates.
+    comparable: (n,) bool, the others are never duplicates; see `EncodedTexts.comparable`.
     """
 
     texts: EncodedTexts
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     similarity: NDArray[np.float32]
-    same_text: NDArray[np.bool_]
-    blank: NDArray[np.bool_]
-    unlike: NDArray[np.bool_]
+    comparable: NDArray[np.bool_]
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """(n,) what a threshold is compared with: the similarity, or -inf for pairs that are never duplicates."""
+        return np.where(self.comparable, self.similarity, np.float32(-np.inf))
+
+    @property
+    def same_text(self) -> NDArray[np.bool_]:
+        """(n,) bool: equal canonical texts, not blank."""
+        same: NDArray[np.bool_] = ~self.blank & (self.left == self.right)
+        return same
+
+    @property
+    def blank(self) -> NDArray[np.bool_]:
+        """(n,) bool: one of the two at least."""
+        return (self.left < 0) | (self.right < 0)
+
+    @property
+    def unlike(self) -> NDArray[np.bool_]:
+        """(n,) bool: no text blank, but different words that the encoder does not know."""
+        return ~(self.blank | self.comparable)
 
     def unknown_words(self, row: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the words of each text of a pair that the encoder does not know, sorted; () for a blank text."""
@@ -53,7 +71,7 @@ class ComparedPairs:
         differ = "pair differs" if len(rows) == 1 else "pairs differ"
         words = {word for row in rows.tolist() for side in self.unknown_words(row) for word in side}
         return (
-            f"{len(rows)} {differ} in words that the encoder does not know{examples(words)}: no duplicates, "
+            f"{len(rows):,} {differ} in words that the encoder does not know{examples(words)}: no duplicates, "
             "whatever the similarity.",
         )
 
@@ -63,13 +81,11 @@ def compare(encoder: Encoder, pairs: Pairs, progress: Progress) -> ComparedPairs
     given = _checked(pairs)
     texts = encode_texts(encoder, [text for pair in given for text in pair], progress)
     left, right = texts.position[0::2], texts.position[1::2]
-    blank = (left < 0) | (right < 0)
-    same_text = ~blank & (left == right)
+    written = (left >= 0) & (right >= 0)
     similarity = np.zeros(len(given), dtype=np.float32)
-    similarity[~blank] = cosine(texts.embeddings[left[~blank]], texts.embeddings[right[~blank]])
-    similarity[same_text] = 1.0
-    group = np.append(texts.group, -1)
-    return ComparedPairs(texts, left, right, similarity, same_text, blank, ~blank & (group[left] != group[right]))
+    similarity[written] = cosine(texts.embeddings[left[written]], texts.embeddings[right[written]])
+    similarity[written & (left == right)] = 1.0
+    return ComparedPairs(texts, left, right, similarity, texts.comparable(left, right))
 
 
 def _checked(pairs: Pairs) -> list[Sequence[str]]:

@@ -126,11 +126,13 @@ class Detector:
         groups: (n,) which pairs share questions, directly or through others; found from the pairs when not given.
         data: a few words on where the pairs come from, kept with the threshold.
 
+        Pairs that `decide` never accepts, whatever the similarity, are accepted at no threshold here either: duplicates
+        among them count as missed.
+
         Raises CalibrationError for too few labels, UnreachableCriterionError when no threshold meets the criterion.
         """
-        similarity = cls(encoder).similarity(labelled(pairs), progress=progress)
         calibration = Calibration.fit(
-            similarity,
+            compare(encoder, labelled(pairs), progress).score,
             pairs.labels,
             encoder=encoder.fingerprint,
             criterion=criterion or MaxF1(),
@@ -162,15 +164,17 @@ class Detector:
         min_recall: float | None = None,
         prevalence: float | None = None,
         threshold: float | None = None,
-        confidence: float = 0.95,
+        confidence: float | None = None,
     ) -> Detector:
         """Return a detector with another operating point, chosen on the same held-out evidence.
 
-        min_precision: the lowest threshold whose precision is certified to be at least this, with `confidence`.
+        min_precision: the lowest threshold whose precision is certified to be at least this, with `confidence` (0.95
+        unless given).
         min_recall: the highest threshold whose recall is at least this.  threshold: this cosine, as it is.
         prevalence: the share of duplicates, in (0, 1), among the pairs that decisions will be made on.
 
-        Raises UnreachableCriterionError when the evidence does not carry what is asked, InputError for two at once.
+        Raises UnreachableCriterionError when the evidence does not carry what is asked, InputError for two at once
+        and for a confidence without min_precision.
         """
         calibration = self.require_calibration().at(
             min_precision=min_precision,
@@ -230,6 +234,7 @@ class Detector:
             unknown_left=unknown_left,
             unknown_right=unknown_right,
             guards=("unknown words",) if compared.unlike[0] else (),
+            blank=bool(compared.blank[0]),
         )
 
     # Collections -------------------------------------------------------------------------------------------------
@@ -308,12 +313,13 @@ class Detector:
         queries, corpus: as the questions of `deduplicate`; `text`, `id`, `corpus_text`, `corpus_id` name their columns.
         A text that stands in the corpus several times is matched once, as the first of its rows. As in `deduplicate`,
         words that the encoder does not know must be the same on both sides; the notes count what has any.
+        top_k: at most so many for each query, best first; the same text comes before all others.
         """
         asked = as_questions(queries, text=text, id=id)
         known = as_questions(corpus, text=corpus_text, id=corpus_id)
         calibration = self.require_calibration()
-        if top_k < 1:
-            raise InputError(f"top_k must be at least 1, not {top_k}.")
+        if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
+            raise InputError(f"top_k must be a whole number of at least 1, not {top_k!r}.")
         texts = encode_texts(self.encoder, [*asked.texts, *known.texts], progress)
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
         slots, rows = np.unique(corpus_slot, return_index=True)
@@ -321,7 +327,6 @@ class Detector:
         unique_queries = np.unique(query_slot[query_slot >= 0])
         by_slot: dict[int, tuple[Match, ...]] = {}
         for query, near, similarity in texts.nearest(unique_queries, slots[slots >= 0], top_k, progress):
-            similarity = np.where(near == query, np.float32(1.0), similarity)
             probability = np.where(near == query, 1.0, calibration.probability(similarity))
             by_slot[query] = tuple(
                 Match(row, known.ids[row], known.texts[row], value, chance)
@@ -336,7 +341,7 @@ class Detector:
             *(f"Queries: {note}" for note in unread(texts, truncated, query_slot).notes),
             *(f"Known questions: {note}" for note in unread(texts, truncated, corpus_slot).notes),
         )
-        return Matches(asked, found, calibration.threshold, top_k, notes)
+        return Matches(asked, found, calibration.threshold, int(top_k), notes)
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -351,12 +356,10 @@ class Detector:
 
     def _decide(self, pairs: ComparedPairs) -> Decisions:
         calibration = self.require_calibration()
-        open_to = ~(pairs.blank | pairs.unlike)
-        chance = np.where(open_to, calibration.probability(pairs.similarity), 0.0)
         return Decisions(
             similarity=pairs.similarity,
-            probability=np.where(pairs.same_text, 1.0, chance),
-            duplicate=open_to & calibration.accepts(pairs.similarity),
+            probability=np.where(pairs.same_text, 1.0, calibration.probability(pairs.score)),
+            duplicate=calibration.accepts(pairs.score),
             notes=pairs.notes(),
         )
 

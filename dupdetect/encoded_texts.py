@@ -41,6 +41,16 @@ class EncodedTexts:
     unknown: tuple[tuple[str, ...], ...]
     group: NDArray[np.int64]
 
+    def comparable(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return (n,) bool: may these two be duplicates at all?
+
+        left, right: (n,) numbers of forms, -1 for a blank text. Never where one is blank, or where the two hold
+        different words that the encoder does not know. What is False here no threshold accepts.
+        """
+        group = np.append(self.group, -1)
+        may: NDArray[np.bool_] = (left >= 0) & (right >= 0) & (group[left] == group[right])
+        return may
+
     def similar(self, threshold: float, progress: Progress) -> SimilarPairs:
         """Return every pair of forms in one group whose cosine is at or above `threshold`; see `similar_pairs`."""
         sizes = np.bincount(self.group)
@@ -62,17 +72,24 @@ class EncodedTexts:
         """Return for each query: its form, the k nearest forms of the corpus in its group, and their similarity.
 
         queries, corpus: numbers of forms, rising.  Nearest first, fewer than k where the group has fewer; queries with
-        nothing of their group in the corpus are left out.
+        nothing of their group in the corpus are left out. A form that stands in the corpus itself comes first, with
+        similarity 1, although others can have the same vector.
         """
+        itself = np.isin(queries, corpus)
         query_group, corpus_group = self.group[queries], self.group[corpus]
         found: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []
         with progress("Matching", len(queries), "question") as advance:
             for group in np.unique(query_group):
-                asked = queries[slice(*np.searchsorted(query_group, [group, group + 1]))]
+                part = slice(*np.searchsorted(query_group, [group, group + 1]))
+                asked = queries[part]
                 known = corpus[slice(*np.searchsorted(corpus_group, [group, group + 1]))]
                 if len(known):
                     near = nearest(self.embeddings[asked], self.embeddings[known], k, progress=advance)
-                    found += zip(asked.tolist(), known[near.rows], near.similarity, strict=True)
+                    rows = zip(asked.tolist(), itself[part].tolist(), known[near.rows], near.similarity, strict=True)
+                    found += (
+                        (query, *_itself_first(query, forms, similarity)) if there else (query, forms, similarity)
+                        for query, there, forms, similarity in rows
+                    )
                 else:
                     advance(len(asked))
         return found
@@ -120,6 +137,14 @@ def encode_texts(encoder: Encoder, given: Sequence[str], progress: Progress) -> 
     )
 
 
+def _itself_first(
+    query: int, forms: NDArray[np.int64], similarity: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return as many neighbours, `query` before all others; where it is not among them, the farthest gives way."""
+    others = np.flatnonzero(forms != query)[: len(forms) - 1]
+    return np.append(query, forms[others]), np.append(np.float32(1.0), similarity[others])
+
+
 def unread(texts: EncodedTexts, truncated: NDArray[np.bool_], position: NDArray[np.int64]) -> Unread:
     """Return what was not read of the rows whose forms are at `position`.
 
@@ -130,12 +155,12 @@ def unread(texts: EncodedTexts, truncated: NDArray[np.bool_], position: NDArray[
     notes = []
     if long_rows:
         have = "row has" if long_rows == 1 else "rows have"
-        notes.append(f"{long_rows} {have} texts longer than the encoder reads: they are compared by their beginning.")
+        notes.append(f"{long_rows:,} {have} texts longer than the encoder reads: they are compared by their beginning.")
     if unknown_rows:
         hold = "row holds" if unknown_rows == 1 else "rows hold"
         words = {word for slot in np.unique(position[position >= 0]).tolist() for word in texts.unknown[slot]}
         notes.append(
-            f"{unknown_rows} {hold} words that the encoder does not know{examples(words)}. Such a row matches only "
+            f"{unknown_rows:,} {hold} words that the encoder does not know{examples(words)}. Such a row matches only "
             "rows with the same unknown words; without any word that is known, only the same text."
         )
     return Unread(long_rows, unknown_rows, tuple(notes))

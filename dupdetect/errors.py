@@ -94,16 +94,24 @@ class EmptyInputError(InputError):
 class EncodingError(InputError):
     """The bytes are not in the character encoding that was named or detected.
 
-    Attributes: `offset` (int, of the first bad byte), `encoding` (str, the one tried).
+    Attributes: `offset` (int, of the first bad byte), `encoding` (str, the one tried), `damaged` (bool, whether the
+    rest is in this encoding, so that any other would garble it).
     """
 
-    def __init__(self, source: str, encoding: str, offset: int) -> None:
+    def __init__(self, source: str, encoding: str, offset: int, *, damaged: bool = False) -> None:
         self.offset = offset
         self.encoding = encoding
-        super().__init__(
+        self.damaged = damaged
+        message = (
             f"{source} is not valid {encoding}: the first bad byte is at offset {offset}. "
             "Name its encoding, for example encoding='cp1252' or encoding='latin-1'."
         )
+        if damaged:
+            message = (
+                f"{source} is {encoding.removesuffix('-sig').upper()}, and damaged or cut off: the first bad byte is "
+                f"at offset {offset}. Export or copy it again; any other encoding would garble it."
+            )
+        super().__init__(message)
 
 
 class BadRowsError(InputError):
@@ -117,9 +125,10 @@ class BadRowsError(InputError):
         self.cells = cells
         self.expected = expected
         self.count = count
+        held = f"{cells:,} cell" if cells == 1 else f"{cells:,} cells"
         rows = "row has" if count == 1 else "rows have"
         super().__init__(
-            f"{source}, line {line}: {cells} cells where the header has {expected} ({count} such {rows} been found). "
+            f"{source}, line {line}: {held} where the header has {expected:,} ({count:,} such {rows} been found). "
             "Correct the file, or pass on_bad_rows='keep': then short rows are filled with empty cells, and for long "
             "ones the header gets columns without a name."
         )

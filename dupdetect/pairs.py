@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dupdetect.errors import InputError, InvalidLabelError
-from dupdetect.text import canonical
+from dupdetect.text import canonical, is_missing
 
 __all__ = ["ACCEPTED_LABELS", "DroppedPairs", "PairNodes", "QuestionPairs", "Triplets", "pair_columns", "read_pairs"]
 
@@ -113,7 +113,7 @@ class QuestionPairs:
     ) -> QuestionPairs:
         """Return the usable pairs of three columns, in their order, with the rest counted in `.dropped`.
 
-        A label is a bool, 0 or 1, or one of `ACCEPTED_LABELS` in any case. None and NaN count as blank questions. The
+        A label is a bool, 0 or 1, or one of `ACCEPTED_LABELS` in any case. None, NaN and NA are blank questions. The
         texts stay as they were written; only the comparison uses their canonical form.
 
         Raises InvalidLabelError for any other label, and InputError when the columns differ in length or a question is
@@ -310,7 +310,7 @@ def _texts(column: Sequence[str | None], side: str) -> list[str]:
     for row, value in enumerate(column, start=1):
         if isinstance(value, str):
             texts.append(value)
-        elif value is None or (isinstance(value, float) and math.isnan(value)):
+        elif is_missing(value):
             texts.append("")
         else:
             raise InputError(f"Row {row}: the {side} question is {value!r}, not text. Convert the column to text.")

@@ -8,7 +8,6 @@ questions(["How do I pay?", "Payment methods?"])    whatever holds texts
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from dupdetect.errors import InputError
 from dupdetect.tables import Source, Table, read_table, table_from_frame
 from dupdetect.tables.cells import shown
-from dupdetect.text import is_blank
+from dupdetect.tables.frames import is_arrow_column, plain_values
+from dupdetect.text import is_blank, is_missing
 
 __all__ = ["Question", "Questions", "questions"]
 
@@ -115,14 +115,13 @@ class Questions:
 
     @classmethod
     def from_texts(cls, texts: Iterable[str | None]) -> Questions:
-        """Return the texts as questions that are identified by their number, from 1; None and NaN are blank texts.
+        """Return the texts as questions that are identified by their number, from 1; None, NaN and NA are blank.
 
         Raises `InputError` that says which item is neither text nor None.
         """
         if isinstance(texts, str | bytes):
             raise InputError("A single text was handed in where a list of texts is wanted. Put it in a list.")
-        # NaN is how a data frame's column of texts says that there is none.
-        given = [None if isinstance(item, float) and math.isnan(item) else item for item in texts]
+        given = [None if is_missing(item) else item for item in plain_values(texts)]
         for number, item in enumerate(given, 1):
             if not isinstance(item, str | None):
                 kind = type(item).__name__
@@ -131,7 +130,7 @@ class Questions:
         missing = given.count(None)
         notes = table.notes
         if missing:
-            notes = (*notes, f"{missing:,} of the texts were missing (None or NaN) and count as blank.")
+            notes = (*notes, f"{missing:,} of the texts were missing (None, NaN or NA) and count as blank.")
         table = Table(table.columns, table.rows, Source("list of texts", "list"), notes)
         return cls(tuple(table.column("text")), _numbers(table), table, ("text",), None, notes)
 
@@ -153,7 +152,7 @@ class Questions:
         distinct and not blank. A column whose cells are not is passed over, and a note gives the counts and an example;
         where no other is left, the row numbers are the ids of all rows.
 
-        Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious.
+        Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious or a column is named twice.
         """
         if text is None:
             columns, notes = _obvious_text_columns(table)
@@ -161,6 +160,12 @@ class Questions:
             columns, notes = (text,) if isinstance(text, str) else tuple(text), []
         if not columns:
             raise InputError("No text column is named. Name at least one (text=...).")
+        positions = [table.position(name) for name in columns]
+        if len(set(positions)) < len(columns):
+            twice = next(name for name, at in zip(columns, positions, strict=True) if positions.count(at) > 1)
+            raise InputError(
+                f"The text column {twice!r} is named twice, and would count twice. Name it once (text=...)."
+            )
         texts = _joined([table.column(name) for name in columns])
         id_column, more = _id_column(table, id)
         ids = _numbers(table) if id_column is None else tuple(table.column(id_column))
@@ -174,6 +179,8 @@ def questions(
     id: str | None = None,  # noqa: A002
 ) -> Questions:
     """Return `data` as questions: a list of texts, `Questions`, or what `table_from_frame` takes, with `text` and `id`.
+
+    An array or a chunked array of pyarrow is a list of texts, too.
 
     Raises `InputError` for anything else, and when columns are named where there are none to choose from.
     """
@@ -193,7 +200,9 @@ def questions(
 def _has_columns(data: Any) -> bool:
     if isinstance(data, list | tuple):
         return bool(data) and isinstance(data[0], Mapping)
-    marks = ("iloc", "to_polars", "to_frame", "__arrow_c_stream__")
+    if is_arrow_column(data):
+        return False
+    marks = ("iloc", "to_polars", "to_frame", "collect", "__arrow_c_stream__")
     return isinstance(data, Table | Mapping) or any(hasattr(data, mark) for mark in marks)
 
 

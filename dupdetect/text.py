@@ -8,13 +8,14 @@ keyboards do to a text, and nothing that carries meaning: digits, words, word or
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
 
 from dupdetect.markup import without_markup
 
-__all__ = ["canonical", "is_blank", "unique_canonical"]
+__all__ = ["canonical", "is_blank", "is_missing", "readable", "unique_canonical"]
 
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
 _ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
@@ -25,6 +26,8 @@ _NUMBER_TOO_LARGE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
 _ROUNDS = 8
 # As many combining marks in a row as Unicode's stream-safe form allows; ordering more takes quadratic time.
 _MARKS_IN_A_ROW = 30
+# Halves of surrogate pairs: no file can hold them, and no encoder can read them.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _TYPOGRAPHY = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'", "\u00b4": "'", "`": "'",
@@ -49,7 +52,7 @@ def canonical(text: str) -> str:
     white space become one space; full stops, question and exclamation marks at the end go (unless the text has nothing
     else). Accents, digits, compatibility characters (`m²` is not `m2`) and all other punctuation stay, and so does what
     looks like a tag but is none: without a closing tag, or of a name that HTML does not have; and the words between two
-    tags that a sentence merely names (see `dupdetect.markup`).
+    tags that a sentence merely names (see `dupdetect.markup`). Halves of surrogate pairs become U+FFFD, as in tables.
 
     So texts that differ in letter case alone (`git branch -d`, `git branch -D`) are one text. Time is linear in the
     length; what is nested more deeply than programs nest it loses its `<`, `>` and `&`.
@@ -69,13 +72,18 @@ def canonical(text: str) -> str:
     return form
 
 
-def _fold(text: str) -> str:
+def readable(text: str) -> str:
+    """Return `text` as a browser would show it: HTML entities as characters, and no markup. All else stays."""
     if "&" in text:
         text = _NUMBER_TOO_LARGE.sub("\ufffd", _NUMBER_ZEROS.sub(r"&#\1", _ESCAPED_AMPERSANDS.sub("&", text)))
         text = html.unescape(text)
-    if "<" in text:
-        text = without_markup(text)
+    return without_markup(text) if "<" in text else text
+
+
+def _fold(text: str) -> str:
+    text = readable(text)
     if not text.isascii():
+        text = _HALF_PAIR.sub("\ufffd", text)
         text = unicodedata.normalize("NFC", _stream_safe(text)).translate(_TYPOGRAPHY)
         text = "".join(_visible(c) for c in text)
     elif "`" in text:
@@ -105,6 +113,14 @@ def _visible(character: str) -> str:
 def is_blank(text: str) -> bool:
     """Tell whether `text` has nothing to read: such texts are kept and counted, and never duplicates of each other."""
     return canonical(text) == ""
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether `value` says that there is none: None, NaN, and the NA and NaT of pandas."""
+    # By name, as pandas need not be installed; its NA is neither equal nor unequal to anything.
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float) and math.isnan(value)
 
 
 def unique_canonical(texts: Iterable[str]) -> tuple[list[str], list[int]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import Any
 
 from ledger import RESULTS as FOLDER
 from ledger import ROOT, checksum, machine, versions
@@ -26,8 +25,6 @@ from dupdetect.splits import Splits
 PRETRAINED = ROOT / "dupdetect" / "pretrained"
 RESULTS = FOLDER / "shipped_detector.json"
 NAME = "dupdetect-default"
-TRAINED = "seed 0"
-"""Which of the models in scripts/results/training.json is shipped."""
 
 
 def main() -> None:
@@ -68,16 +65,41 @@ def cells(measured: Interval) -> str:
     return f"{measured.value:.4f} | {measured.low:.4f} to {measured.high:.4f}"
 
 
-def domain_rows(training: dict[str, Any]) -> str:
-    base, tuned = (training["models"][name]["other_domains"] for name in ("base", TRAINED))
-    return "\n".join(f"| {name} | {base[name]:.3f} | {tuned[name]:.3f} |" for name in base)
+def training_section() -> str:
+    """How the exported weights were trained, by the ledger of `train_default.py`; nothing where they are the base's."""
+    exported = json.loads((FOLDER / "export_encoder.json").read_text("utf-8"))["model"]["weights_sha256"]
+    ledger = FOLDER / "training.json"
+    training = json.loads(ledger.read_text("utf-8")) if ledger.exists() else {"models": {}}
+    models, config = training["models"], training.get("config")
+    tuned = next((model for model in models.values() if model.get("weights_sha256") == exported), None)
+    if tuned is None:
+        return ""
+    base, other = models["base"]["other_domains"], tuned["other_domains"]
+    rows = "\n".join(f"| {name} | {base[name]:.3f} | {other[name]:.3f} |" for name in base)
+    return f"""## Training
+
+- `scripts/train_default.py` with `scripts/default_training.json`: {config["steps"]:,} steps of {config["batch_size"]}
+  pairs; contrastive (logistic), ranking within batches of one topic, and distillation from all-mpnet-base-v2
+  (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The vectors of the tokens
+  stayed.
+- Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora duplicates that touch no
+  question of another split.
+- The weights are {tuned["share_of_base"]:.0%} those of the base, and the rest the trained ones: the share was chosen
+  on validation pairs and on development sets of other domains.
+- Other domains, measured once (average precision, or accuracy with one example per class):
+
+| | base | this model |
+|---|---|---|
+{rows}
+
+"""
 
 
 def model_card(detector: Detector, evaluation: Evaluation) -> str:
     found = detector.require_calibration().summary()
     pair, mining = evaluation.pair, evaluation.mining
-    training = json.loads((FOLDER / "training.json").read_text("utf-8"))
-    tuned, config = training["models"][TRAINED], training["config"]
+    training = training_section()
+    state = "fine-tuned on question pairs" if training else "not fine-tuned yet"
     return f"""---
 license: apache-2.0
 language: en
@@ -85,7 +107,7 @@ base_model: sentence-transformers/all-MiniLM-L6-v2
 ---
 # {NAME}
 
-The detector that dupdetect ships: all-MiniLM-L6-v2, fine-tuned on question pairs, as an int8 ONNX file, its tokenizer,
+The detector that dupdetect ships: all-MiniLM-L6-v2 ({state}) as an int8 ONNX file, its tokenizer,
 and a calibration. It says which short English texts ask the same thing.
 
 ## Parts
@@ -95,24 +117,7 @@ and a calibration. It says which short English texts ask the same thing.
   `scripts/export_encoder.py`, which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
 - `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
 
-## Training
-
-- `scripts/train_default.py` with `scripts/default_training.json`; seed 0; {config["steps"]:,} steps of
-  {config["batch_size"]} pairs. Objective: contrastive (logistic), ranking within batches of one topic, and distillation
-  from all-mpnet-base-v2 (Apache-2.0) on 44,500 unlabelled texts of other domains. The vectors of the tokens stayed.
-- Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora duplicates that touch no
-  question of another split.
-- Unlabelled texts: Query Wellformedness, StackOverflow titles, STS 2012 to 2016, and train rows of PARADE, BANKING77
-  and CLINC150 (without their labels).
-- The weights are {tuned["share_of_base"]:.0%} those of the base, and the rest the trained ones: the share was chosen
-  on validation pairs and on development sets of other domains.
-- Other domains, measured once (average precision, or accuracy with one example per class), base and this model:
-
-| | base | this |
-|---|---|---|
-{domain_rows(training)}
-
-## Calibration
+{training}## Calibration
 
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,
   {found["prevalence"]:.1%} duplicates.

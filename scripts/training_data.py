@@ -40,19 +40,35 @@ def banking_train() -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows.filter(pl.col("index") % 3 != 0), rows.filter(pl.col("index") % 3 == 0)
 
 
+def forum_halves() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The forum questions of SemEval 2016 in two halves that share no original question: one to learn the style of a
+    forum from, without its labels, and to choose by; the other to report on."""
+    rows = rows_of("semeval16_forum")
+    groups = rows["group"].unique().sort()
+    first = pl.col("group").is_in(groups.gather_every(2).implode())
+    return rows.filter(first), rows.filter(~first)
+
+
+def with_body(rows: pl.DataFrame, side: int) -> pl.Series:
+    return rows[f"question{side}"] + "\n" + rows[f"body{side}"].fill_null("")
+
+
 def unlabelled_texts(seed: int = 0) -> list[str]:
     """Texts of several domains for a teacher to be asked about, a random sample of each source.
 
-    None is measured on anywhere: of PARADE, BANKING77 and CLINC150 they are train rows. Of Quora there are none, since
-    there the labels say what is alike, and the teacher would object.
+    None is measured on anywhere: of PARADE, BANKING77 and CLINC150 they are train rows, of the forum the half to choose
+    by. Of Quora there are none, since there the labels say what is alike, and the teacher would object.
     """
+    forum = forum_halves()[0]
     sources = (
         (rows_of("query_wellformedness")["text"], 20_000),
         (rows_of("stackoverflow_titles")["text"], 6_000),
         (rows_of("sts12_16")["question1"], 5_000),
-        (rows_of("parade").filter(pl.col("split") == "train")["question1"], 1_500),
+        (rows_of("parade").filter(pl.col("split") == "train")["question1"], 4_000),
         (banking_train()[0]["text"], 6_000),
         (rows_of("clinc150").filter(pl.col("split") == "train")["text"], 6_000),
+        (pl.concat([forum["question1"], forum["question2"]]), 2_000),
+        (pl.concat([with_body(forum, 1), with_body(forum, 2)]), 2_000),
     )
     found: dict[str, None] = {}
     for texts, count in sources:

@@ -171,3 +171,19 @@ def test_evidence_that_is_no_archive_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(3))
     with pytest.raises(ArtifactError):
         read_arrays(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("version", [True, "1", 0, -1, 1.5, float("nan"), None, []])
+def test_a_format_that_is_none_is_refused(folder, version):
+    manifest(folder, format=version)
+    with pytest.raises(ArtifactError, match=r"says no format that there is \(a whole number from 1\)"):
+        Detector.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("files", []), ("encoder", [["a", 1]]), ("calibration", []), ("name", 1), ("name", None)]
+)
+def test_a_garbled_part_of_the_manifest_is_named(folder, part, value):
+    manifest(folder, **{part: value})
+    with pytest.raises(ArtifactError, match=f"lacks or garbles '{part}'. Save the detector again"):
+        Detector.from_pretrained(folder)

@@ -359,6 +359,22 @@ class TestFolder:
             write_output(temporary, "new")
         assert tree(tmp_path) == before
 
+    @pytest.mark.parametrize("exchanged", [True, False])
+    def test_an_interrupt_while_the_old_is_deleted_leaves_the_new(self, tmp_path, monkeypatch, exchanged):
+        write_output(tmp_path / "out")
+        if not exchanged:
+            monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
+
+        def interrupt(*_, **__):
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(atomic.shutil, "rmtree", interrupt)
+        making = atomic_folder(tmp_path / "out", overwrite=True, expected=EXPECTED, marker=MARKER)
+        with pytest.raises(KeyboardInterrupt), making as temporary:
+            write_output(temporary, "new")
+        assert {(tmp_path / "out" / name).read_text() for name in EXPECTED} == {"new"}
+
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
     def test_a_real_interrupt(self, tmp_path):
         code = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -12,7 +14,13 @@ from labelled_similarities import GROUPED, draw, fitted, population
 
 from dupdetect import calibration as module
 from dupdetect.calibration import Calibration, CalibrationSample, FixedThreshold, MaxF1, MinPrecision, MinRecall
-from dupdetect.errors import ArtifactError, CalibrationError, EncoderMismatchError, InputError
+from dupdetect.errors import (
+    ArtifactError,
+    CalibrationError,
+    EncoderMismatchError,
+    InputError,
+    UnreachableCriterionError,
+)
 from dupdetect.metrics import counts_at, curve, expected_calibration_error
 
 # Another share of duplicates
@@ -98,11 +106,130 @@ def test_too_few_labels_are_counted(duplicates, others):
 
 
 @pytest.mark.parametrize(
-    ("similarity", "groups"), [([0.1, math.nan], None), ([1e300, 0.1], None), ([0.1, 0.2], [1]), ([0.1], None)]
+    ("similarity", "groups"),
+    [
+        ([0.1, math.nan], None),
+        ([1e300, 0.1], None),
+        ([math.inf, 0.1], None),
+        ([1.5, 0.1], None),
+        ([-1.01, 0.1], None),
+        ([0.1 + 0.1j, 0.2], None),
+        ([0.1, 0.2], [1]),
+        ([0.1], None),
+    ],
 )
 def test_evidence_that_does_not_fit_is_refused(similarity, groups):
     with pytest.raises(InputError):
         CalibrationSample.of(similarity, [1, 0], groups)
+
+
+def test_a_cosine_may_be_off_by_rounding():
+    sample = CalibrationSample.of([np.float32(1.0001), -1.0001, -math.inf, 0.5], [1, 0, 1, 0])
+    assert sample.similarity.tolist() == [1, 0.5, -1, -math.inf]
+    assert sample.comparable.tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("name", ["threshold", "min_recall", "min_precision", "prevalence", "confidence"])
+def test_numbers_of_numpy_are_stored_as_plain_ones(name, kind):
+    asked = {name: kind(0.5), **({"min_precision": 0.5} if name == "confidence" else {})}
+    calibration = fitted().at(**asked)
+    assert json.loads(json.dumps(calibration.to_dict())) == calibration.to_dict()
+    json.dumps(calibration.summary(confidence=kind(0.5)))
+    assert Calibration.from_dict(calibration.to_dict(), calibration.evidence()) == calibration
+
+
+@pytest.mark.parametrize("value", [np.complex64(0.5), 0.5j, "0.5", True, math.inf])
+@pytest.mark.parametrize("name", ["threshold", "min_recall", "min_precision", "prevalence"])
+def test_what_is_no_real_number_is_refused(name, value):
+    with pytest.raises(InputError, match=f"{name} is .* must be a number"):
+        fitted().at(**{name: value})
+
+
+def test_a_confidence_without_a_precision_is_refused():
+    for asked in ({}, {"threshold": 0.5}, {"min_recall": 0.5}):
+        with pytest.raises(InputError, match="goes with min_precision only"):
+            fitted().at(**asked, confidence=0.9)
+
+
+def test_it_can_be_a_key_and_copied():
+    calibration = fitted()
+    other = calibration.at(threshold=0.5)
+    assert {calibration: 1, other: 2}[fitted()] == 1
+    for copied in (copy.deepcopy(calibration), pickle.loads(pickle.dumps(calibration))):  # noqa: S301 - our own bytes
+        assert copied == calibration
+        assert hash(copied) == hash(calibration)
+        for array in copied.evidence().values():
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+
+
+# Pairs that no threshold accepts
+
+
+def with_never_accepted(duplicates, others):
+    similarity, label, _ = draw(0, 2000)
+    more = np.full(duplicates + others, -math.inf)
+    return np.append(similarity, more), np.append(label, np.arange(len(more)) < duplicates)
+
+
+@pytest.mark.parametrize("criterion", [MaxF1(), MinPrecision(0.7), MinRecall(0.4)])
+def test_what_no_threshold_accepts_is_missed_and_never_found(criterion):
+    similarity, label = with_never_accepted(500, 300)
+    calibration = Calibration.fit(similarity, label, encoder="e1", criterion=criterion)
+    accepted = calibration.accepts(similarity)
+    assert not accepted[2000:].any()
+    summary = calibration.summary()
+    assert summary["precision"]["value"] == pytest.approx(label[accepted].mean())
+    assert summary["recall"]["value"] == pytest.approx(accepted[label].mean())
+    assert summary["never_accepted"] == 800
+    assert "800 of the pairs differ in words that the encoder does not know" in "\n".join(calibration.describe())
+    cuts = np.unique(similarity[:2000].astype(np.float32))
+    if criterion == MaxF1():
+        assert summary["f1"]["value"] == pytest.approx(max(counts_at(similarity, label, cut).f1 for cut in cuts))
+    if criterion == MinRecall(0.4):
+        higher = cuts[cuts > calibration.threshold][0]
+        assert counts_at(similarity, label, np.nextafter(higher, 2)).recall < 0.4 <= summary["recall"]["value"]
+    loaded = Calibration.from_dict(calibration.to_dict(), calibration.evidence())
+    assert loaded == calibration
+    assert loaded.at(prevalence=0.4) == calibration.at(prevalence=0.4)
+
+
+def test_a_certified_precision_is_that_of_what_is_accepted():
+    similarity, label = with_never_accepted(0, 0)
+    certified = Calibration.fit(similarity, label, encoder="e1", criterion=MinPrecision(0.8))
+    similarity, label = with_never_accepted(500, 300)
+    again = Calibration.fit(similarity, label, encoder="e1", criterion=MinPrecision(0.8))
+    assert again.threshold == certified.threshold
+
+
+def test_a_recall_beyond_what_can_be_accepted_is_refused():
+    similarity, label = with_never_accepted(1000, 0)
+    most = label[:2000].sum() / label.sum()
+    with pytest.raises(
+        UnreachableCriterionError, match=r"1,000 of the .* labelled duplicates are accepted at no"
+    ) as refusal:
+        Calibration.fit(similarity, label, encoder="e1", criterion=MinRecall(0.9))
+    assert refusal.value.best == pytest.approx(most)
+    assert (
+        Calibration.fit(similarity, label, encoder="e1", criterion=MinRecall(most))
+        .accepts(similarity)[:2000][label[:2000]]
+        .all()
+    )
+
+
+def test_the_probability_is_fitted_without_them():
+    plain, more = (Calibration.fit(*with_never_accepted(*count), encoder="e1") for count in ((0, 0), (500, 300)))
+    assert (more.slope, more.intercept) == (plain.slope, plain.intercept)
+    chance = more.probability([-math.inf, -1.0, 1.0])
+    assert chance[0] == 0 < chance[1] < chance[2]
+
+
+def test_they_do_not_make_up_for_labels_that_are_too_few():
+    similarity = np.append(np.linspace(1, 0, 60), np.full(100, -math.inf))
+    label = np.append(np.arange(60) < 19, np.ones(100, bool))
+    with pytest.raises(CalibrationError, match=r"19 duplicates and 41 others.*beside 100 that are accepted at no"):
+        Calibration.fit(similarity, label, encoder="e1")
 
 
 # The summary

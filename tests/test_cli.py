@@ -635,3 +635,101 @@ def test_the_same_answer_from_another_folder(capsys, tmp_path, monkeypatch):
     write(Path("e.csv"), HEADER, ROWS)
     assert run(capsys, "dedupe", "e.csv")[0] == 0
     assert Path("e.dupdetect").is_dir()
+
+
+# What is read, and how much of it
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_read_up_to_its_limit(capsys, export, tmp_path, monkeypatch):
+    monkeypatch.setattr("dupdetect.tables.limits.LARGEST_CONTENT", 1000)
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["dd", f"if={export}", f"of={pipe}"], stderr=subprocess.DEVNULL):
+        code, out, _ = run(capsys, "dedupe", pipe)
+    assert code == 0
+    assert "5 rows" in out
+    with subprocess.Popen(["dd", "if=/dev/zero", f"of={pipe}", "bs=100", "count=50"], stderr=subprocess.DEVNULL):
+        line = fails(capsys, "dedupe", pipe, "-o", tmp_path / "out")
+    assert "sends more than 1,000 bytes" in line
+    assert "write it to a file" in line
+
+
+def test_standard_input_is_read_up_to_its_limit_and_a_file_in_full(export, tmp_path):
+    code = (
+        "import sys, dupdetect.tables.limits as limits; limits.LARGEST_CONTENT = 20;"
+        "from dupdetect.tables import read_table; print(len(read_table('-')))"
+    )
+    command = [sys.executable, "-c", code]
+    with export.open("rb") as file:
+        assert subprocess.run(command, stdin=file, capture_output=True, check=True).stdout == b"5\n"
+    piped = subprocess.run(command, input=export.read_bytes(), capture_output=True, check=False)
+    assert b"Standard input sends more than 20 bytes" in piped.stderr
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/tty"])
+def test_a_device_is_no_export(capsys, path):
+    if not Path(path).is_char_device():
+        pytest.skip("needs such a device")
+    assert "device or a socket" in fails(capsys, "dedupe", path)
+
+
+def test_names_that_are_empty_or_too_long(capsys, export, tmp_path):
+    assert "name of the file is empty" in fails(capsys, "dedupe", "")
+    for arguments in (
+        ("dedupe", export, "-o", ""),
+        ("score", export, "-o", ""),
+        ("split", export, "-o", " "),
+        ("calibrate", "default", export, "-o", ""),
+        ("train", export, "-o", ""),
+        ("evaluate", "default", export, "--plots", ""),
+    ):
+        assert "the name is empty" in fails(capsys, *arguments, status=2)
+    assert not export.with_name("export.dupdetect").exists()
+    for arguments in (("dedupe", export), ("match", export, "--against", export)):
+        line = fails(capsys, *arguments, "-o", tmp_path / ("x" * 300))
+        assert "cannot be written: File name too long. Name another output." in line
+
+
+def test_a_text_column_is_named_once(capsys, export, tmp_path):
+    line = fails(capsys, "dedupe", export, "--text", "question", "--text", "question")
+    assert "'question' is named twice" in line
+    assert "(--text)" in line
+    line = fails(
+        capsys, "match", export, "--against", export, "--text", "votes", "--against-text", "id", "--against-text", "id"
+    )
+    assert "(--against-text)" in line
+    same = write(tmp_path / "same.csv", ["q", "q"], [["How do I pay?", "Now"]])
+    assert "named twice" in fails(capsys, "dedupe", same, "--text", "q#1", "--text", "q#1")
+    assert run(capsys, "dedupe", same, "--text", "q#1", "--text", "q#2")[0] == 0
+
+
+def test_standard_input_is_there_once(capsys):
+    assert "Only one of QUERIES and --against can be -" in fails(capsys, "match", "-", "--against", "-", status=2)
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n"])
+def test_a_delimiter_that_csv_has_other_uses_for(capsys, export, delimiter):
+    line = fails(capsys, "dedupe", export, "--delimiter", delimiter)
+    assert "A quotation mark or a line end cannot be the delimiter" in line
+    assert "(--delimiter)" in line
+
+
+def test_one_cell_is_not_called_cells(capsys, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("id,question\n1\n")
+    assert "line 2: 1 cell where the header has 2" in fails(capsys, "dedupe", path)
+
+
+def test_a_closed_pipe_takes_nothing_from_what_is_said(tmp_path):
+    rows = [[str(i), f"How do I pay bill {i}? {'x' * 2000}"] for i in range(60)]
+    path = write(tmp_path / "long.csv", ["id", "question"], rows)
+    command = f"{sys.executable} -m dupdetect match {path} --against {path} --threshold 1 | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"60 of 60 queries match" in done.stderr
+    assert b"Note: " in done.stderr
+
+
+def test_the_help_says_what_excel_safe_cannot_tell_apart(capsys):
+    assert "'=1 and =1 look alike" in " ".join(run(capsys, "dedupe", "--help")[1].split())

@@ -169,7 +169,8 @@ def test_a_criterion_is_asked_for(encoder, pairs):
 
 
 @pytest.mark.parametrize(
-    "point", [{"threshold": 2}, {"threshold": "0.8"}, {"min_precision": "0.9"}, {"prevalence": "x"}]
+    "point",
+    [{"threshold": 2}, {"threshold": "0.8"}, {"min_precision": "0.9"}, {"prevalence": "x"}, {"confidence": 0.9}],
 )
 def test_operating_points_are_checked(detector, point):
     with pytest.raises(InputError):
@@ -302,6 +303,13 @@ def test_long_texts_are_counted_and_said(detector):
 
 
 # Saving
+
+
+def test_an_operating_point_from_numpy_can_be_saved(tmp_path):
+    detector = Detector.from_pretrained().at(threshold=np.float32(0.7), prevalence=np.float32(0.1))
+    loaded = Detector.from_pretrained(detector.save_pretrained(tmp_path / "d"))
+    assert loaded.calibration == detector.calibration
+    detector.deduplicate(["a b", "a c"]).write(tmp_path / "out")
 
 
 def test_a_callers_encoder_cannot_be_saved_silently_wrong(detector, tmp_path):

@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, log_loss, precision_recall_curve
 
 from dupdetect import Detector, QuestionPairs, evaluate
 from dupdetect.errors import EmptyInputError, InputError, NotCalibratedError
-from dupdetect.evaluation import MINING_FLOOR, histogram_plot
+from dupdetect.evaluation import MINING_FLOOR, histogram_plot, write_plots
 
 PAIRS = [
     ("a b c d", "a b c e", 1),
@@ -106,10 +106,6 @@ def test_both_thresholds_and_the_loss_are_printed(evaluation):
 
 
 def test_pairs_with_different_unknown_words_are_never_accepted(calibration):
-    class KnowsFewWords(HashingEncoder):
-        def unknown_words(self, texts):
-            return [tuple(sorted(word for word in set(text.split()) if word[0] == "?")) for text in texts]
-
     detector = Detector(KnowsFewWords(), calibration).at(threshold=0.5)
     rows = [*PAIRS, ("m n o ?1", "m n o ?2", 0), ("m n o ?1", "m n o p ?1", 1), ("s t u v", "s t u ?3", 1)]
     pairs = QuestionPairs.from_columns(*zip(*rows, strict=True))
@@ -126,6 +122,63 @@ def test_pairs_with_different_unknown_words_are_never_accepted(calibration):
     assert evaluation.retrieval.queries == 11
     assert sum(part.duplicates + part.others for part in evaluation.curves.histogram) == len(pairs) - 2
     assert "2 pairs that differ in unknown words are not shown" in histogram_plot(evaluation)
+
+
+def unlike_duplicates(known):
+    """Duplicates that differ in unknown words, and beside them others; of the first kind `known` have none."""
+    rows = []
+    for number in range(40):
+        words = " ".join(f"w{number}x{k}" for k in range(6))
+        mark = ("?1", "?2") if number >= known else ("", "")
+        rows.append((f"{words} {mark[0]}", f"{words} v{number} {mark[1]}", 1))
+    rows += [(f"a{number} b{number}", f"b{number} c{number}", 0) for number in range(15)]
+    return QuestionPairs.from_columns(*zip(*rows, strict=True))
+
+
+class KnowsFewWords(HashingEncoder):
+    def unknown_words(self, texts):
+        return [tuple(sorted(word for word in set(text.split()) if word[0] == "?")) for text in texts]
+
+
+def test_only_real_thresholds_are_chosen_from(calibration):
+    pairs = unlike_duplicates(known=10)
+    detector = Detector(KnowsFewWords(), calibration).at(threshold=0.7)
+    found = evaluate(detector, pairs)
+    score = detector.similarity(pairs).astype(float)
+    score[10:40] = -np.inf
+    at = {cut: (score >= cut) for cut in score[np.isfinite(score)]}
+    best = max(f1_score(pairs.labels, accepted) for accepted in at.values())
+    assert found.transfer.best_f1 == found.pair.best_f1 == pytest.approx(best)
+    assert best < 0.5
+    assert found.transfer.best_threshold in at
+    recalls = [accepted[pairs.labels].mean() for accepted in at.values() if pairs.labels[accepted].mean() >= 0.9]
+    assert found.pair.recall_at_precision_90.value == pytest.approx(max(recalls)) == 0.25
+    corners = found.curves.precision_recall
+    assert corners[-1][0] == 0.25
+    assert found.pair.average_precision.value == pytest.approx(0.25)
+    assert sum((b[0] - a[0]) * a[1] for a, b in itertools.pairwise(corners)) == pytest.approx(0.25, abs=0.01)
+
+
+def test_where_no_pair_can_be_accepted_nothing_is_made_up(calibration, tmp_path):
+    pairs = unlike_duplicates(known=0)
+    detector = Detector(KnowsFewWords(), calibration)
+    found = evaluate(detector, pairs)
+    assert found.transfer.best_f1 == found.pair.average_precision.value == found.transfer.loss == 0
+    assert found.curves.precision_recall == ()
+    everything = evaluate(detector, QuestionPairs(pairs.left[:40], pairs.right[:40], np.arange(40) < 20))
+    assert (everything.transfer.best_f1, everything.pair.roc_auc) == (0, 0.5)
+    assert json.loads(json.dumps(everything.to_dict(), allow_nan=False))["transfer"]["best_threshold"] is None
+    for number, evaluation in enumerate((found, everything)):
+        write_plots(evaluation, tmp_path / str(number))
+
+
+def test_the_shares_of_duplicates_are_told_apart(calibration, pairs):
+    detector = Detector(HashingEncoder(), calibration)
+    share = f"{100 * calibration.prevalence:.3g} %"
+    assert f"; {share} duplicates there, 50 % here)" in str(evaluate(detector, pairs))
+    rarer = evaluate(detector.at(prevalence=0.01), pairs)
+    assert f"; {share} duplicates there, weighted as if 1 % were, 50 % here)" in str(rarer)
+    assert (rarer.transfer.chosen_for, rarer.transfer.chosen_among) == (0.01, calibration.prevalence)
 
 
 def test_a_blank_question_is_refused(detector):
@@ -170,6 +223,17 @@ def test_mining_that_reaches_no_duplicate_has_an_average_precision_of_0(detector
 def test_precision_falls_with_prevalence(evaluation):
     values = list(evaluation.precision_at_prevalence.values())
     assert values == sorted(values, reverse=True)
+
+
+def test_no_error_among_a_few_pairs_is_no_certainty(detector):
+    left = [f"{word} one two three" for word in "abcdefghij"]
+    right = [f"{word} one two four" for word in "abcde"] + [f"{word} x y z" for word in "klmno"]
+    evaluation = evaluate(detector, QuestionPairs.from_columns(left, right, [1] * 5 + [0] * 5))
+    assert evaluation.pair.precision.value == 1
+    assert np.isnan([evaluation.pair.precision.low, evaluation.pair.precision.high]).all()
+    assert np.isnan(list(evaluation.precision_at_prevalence.values())).all()
+    assert "1.0000  [cannot be told]" in str(evaluation)
+    assert "which does not mean that none ever is" in str(evaluation)
 
 
 def test_it_prints_and_becomes_json(evaluation):

@@ -137,6 +137,25 @@ def test_what_is_left_out_is_counted_by_reason(encoder):
     assert "1 blank, 1 without a class, 3 in several classes, 1 repeats, 1 in 1 classes of fewer than 2" in text
 
 
+def test_missing_values_of_pandas_are_blank_or_no_class(encoder):
+    pandas = pytest.importorskip("pandas")
+    texts, names = columns(TOPICS)
+    plain = n_way_accuracy(encoder, [*texts, None, "no class"], [*names, "pay", None])
+    nullable = n_way_accuracy(
+        encoder,
+        pandas.Series([*texts, None, "no class"], dtype="string"),
+        pandas.Series([*names, "pay", None], dtype="string"),
+    )
+    assert nullable == plain
+    assert (plain.left_out.blank, plain.left_out.unclassified) == (1, 1)
+
+
+def test_whole_numbers_of_numpy_will_do(encoder):
+    plain = n_way_accuracy(encoder, *columns(TOPICS), shots=1, draws=2, seed=3)
+    found = n_way_accuracy(encoder, *columns(TOPICS), shots=np.int64(1), draws=np.int32(2), seed=np.uint8(3))
+    assert json.dumps(found.to_dict()) == json.dumps(plain.to_dict())
+
+
 def test_it_prints_and_becomes_json(encoder):
     found = n_way_accuracy(encoder, *columns(TOPICS), draws=1, seed=3)
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
@@ -157,7 +176,13 @@ def test_what_cannot_be_measured(encoder):
         n_way_accuracy(encoder, texts, names, shots=3)
     with pytest.raises(InputError, match="Row 2: the text is 7"):
         n_way_accuracy(encoder, ["a", 7], ["x", "y"])
-    for wrong in ({"shots": 0}, {"draws": 0}):
-        with pytest.raises(InputError, match="at least 1"):
+    for wrong in ({"shots": 0}, {"draws": 0}, {"shots": 1.0}, {"draws": "2"}, {"shots": True}):
+        with pytest.raises(InputError, match="whole number, at least 1"):
             n_way_accuracy(encoder, texts, names, **wrong)
+    for seed in (-1, 0.5, None):
+        with pytest.raises(InputError, match=r"seed is .*whole number, at least 0"):
+            n_way_accuracy(encoder, texts, names, seed=seed)
+    for label in (["x"], ("x", ["y"]), np.zeros(2)):
+        with pytest.raises(InputError, match=r"Row 10: the class is .* cannot name a class"):
+            n_way_accuracy(encoder, texts, [*names[:-1], label])
     assert encoder.encoded == []

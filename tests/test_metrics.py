@@ -56,6 +56,32 @@ def test_curve_measures_agree_with_scikit_learn(rows):
         assert metrics.accuracy(score, label, threshold) == pytest.approx(oracle.accuracy_score(label, predicted))
 
 
+def test_pairs_that_no_threshold_accepts_make_no_cut_and_stay_missed():
+    similarity, label = [0.9, -math.inf, 0.4, 0.4, -math.inf, -math.inf], [1, 1, 0, 1, 1, 0]
+    cuts = metrics.curve(similarity, label)
+    assert cuts.threshold.tolist() == [0.9, 0.4]
+    assert cuts.recall.tolist() == [0.25, 0.5]
+    assert cuts.false_positive_rate.tolist() == [0, 0.5]
+    assert metrics.best_f1(cuts) == (pytest.approx(4 / 7), 0.4)
+    assert metrics.recall_at_precision(cuts, 0.5) == 0.5
+    assert metrics.average_precision(cuts) == pytest.approx(0.25 + 0.25 * 2 / 3)
+    # In a ranking they stand last, all equal.
+    assert metrics.roc_auc(cuts) == pytest.approx(oracle.roc_auc_score(label, np.maximum(similarity, -9)))
+    assert metrics.counts_at(similarity, label, -1.0).recall == 0.5
+
+
+def test_where_no_threshold_accepts_anything_there_is_no_best_one():
+    cuts = metrics.curve([-math.inf, -math.inf], [1, 0])
+    f1, threshold = metrics.best_f1(cuts)
+    assert f1 == 0
+    assert math.isnan(threshold)
+    assert (metrics.average_precision(cuts), metrics.recall_at_precision(cuts, 0.5), metrics.roc_auc(cuts)) == (
+        0,
+        0,
+        0.5,
+    )
+
+
 @properties
 @given(TIED)
 def test_best_f1_is_attained_and_its_threshold_is_the_highest(rows):

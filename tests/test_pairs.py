@@ -106,6 +106,9 @@ def test_missing_questions_are_blank():
     pairs = QuestionPairs.from_columns([None, math.nan, "a"], ["x", "y", "b"], [1, 1, 1])
     assert len(pairs) == 1
     assert pairs.dropped.blank == 2
+    pandas = pytest.importorskip("pandas")
+    nullable = pandas.Series(["a", None], dtype="string")
+    assert QuestionPairs.from_columns(nullable, ["b", "y"], [1, 1]).dropped.blank == 1
 
 
 def test_a_question_that_is_no_text_is_refused():

@@ -222,7 +222,7 @@ class TestWhateverHoldsTexts:
     def test_none_is_blank_and_counted(self):
         found = Questions.from_texts(["a", None, None])
         assert found.texts == ("a", "", "")
-        assert found.notes == ("2 of the texts were missing (None or NaN) and count as blank.",)
+        assert found.notes == ("2 of the texts were missing (None, NaN or NA) and count as blank.",)
 
     @pytest.mark.parametrize("item", [5, 0.5, b"x", ["x"]])
     def test_anything_else_in_a_list_is_named_by_its_position(self, item):
@@ -265,6 +265,26 @@ class TestWhateverHoldsTexts:
         pandas = pytest.importorskip("pandas")
         assert questions(pandas.DataFrame({"q": ["a", None]}), text="q").texts == ("a", "")
         assert questions(pandas.Series(["a", None])).texts == ("a", "")
+        assert questions(pandas.Series(["a", None], dtype="string")).texts == ("a", "")
+
+    def test_every_missing_value_of_pandas(self):
+        pandas = pytest.importorskip("pandas")
+        found = questions(pandas.array(["a", None], dtype="string"))
+        assert (found.texts, len(found.notes)) == (("a", ""), 1)
+        assert Questions.from_texts(["a", pandas.NA, pandas.NaT, float("nan")]).texts == ("a", "", "", "")
+
+    def test_columns_of_pyarrow(self):
+        pyarrow = pytest.importorskip("pyarrow")
+        for column in (pyarrow.array(["a", None]), pyarrow.chunked_array([["a"], [None]])):
+            assert questions(column).texts == Questions.from_texts(column).texts == ("a", "")
+            with pytest.raises(InputError, match="text= and id="):
+                questions(column, text="q")
+        with pytest.raises(InputError, match="Item 1 of the texts is 5, of type int"):
+            questions(pyarrow.array([5]))
+
+    def test_a_frame_without_rows_yet(self):
+        with pytest.raises(InputError, match=r"polars LazyFrame .*\.collect\(\)"):
+            questions(pl.LazyFrame({"q": ["a"]}))
 
     def test_questions_stay_what_they_are(self):
         found = questions(["a"])

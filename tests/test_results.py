@@ -1,13 +1,19 @@
 """Results: what they hold, what they write, and that nothing of the input is lost on the way."""
 
+import copy
 import csv
+import dataclasses
 import json
+import pickle
+import re
 
+import numpy as np
 import polars as pl
 import pytest
+from conftest import HashingEncoder
 
-from dupdetect import Questions
-from dupdetect.errors import OutputExistsError
+from dupdetect import Detector, Questions
+from dupdetect.errors import InputError, OutputExistsError
 from dupdetect.results import OUTPUT_FILES
 from dupdetect.tables import read_table
 
@@ -121,6 +127,40 @@ def test_the_report_escapes_what_users_wrote(detector, tmp_path):
     assert "&lt;script&gt;" in page
 
 
+def test_the_titles_in_the_report_are_free_of_markup(detector, tmp_path):
+    cell = "<style>p{color:red}</style><div>How do I\n<b>reset</b> &amp; change 5 &lt; 6 it?</div>"
+    folder = detector.deduplicate([cell, cell + "!", "List<String> a b", "list<string> a b"]).write(tmp_path / "out")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    titles = [title.partition(" <span")[0] for title in re.findall("<summary>(.*)</summary>", page)]
+    assert sorted(titles) == ["How do I reset &amp; change 5 &lt; 6 it?", "List&lt;String&gt; a b"]
+    assert "<p>&lt;style&gt;p{color:red}" in page, "the rows show their cells as they are"
+
+
+def test_a_title_of_escaped_script_stays_escaped(detector, tmp_path):
+    cell = "&lt;script&gt;alert(1) a b c"
+    page = (detector.deduplicate([cell, cell + "!"]).write(tmp_path / "out") / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "<summary>&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "below", "said"),
+    [
+        ([0.49999996, 0.5], 0, "0 of 2 removed rows have a"),
+        ([0.4999994, 0.5], 1, "1 of 2 removed rows has a"),
+        ([0.49999996], 0, "0 of 1 removed rows have a"),
+        ([0.2], 1, "1 of 1 removed row has a"),
+    ],
+)
+def test_rows_below_one_half_are_counted_as_they_are_written(detector, tmp_path, probabilities, below, said):
+    result = detector.deduplicate(["a b", *["a b"] * len(probabilities)])
+    result = dataclasses.replace(result, probability=np.array([np.nan, *probabilities]))
+    written = read_table(result.write(tmp_path / "out") / "questions.csv").column("probability")
+    assert sum(float(cell) < 0.5 for cell in written if cell) == below
+    assert result.counts["removed_below_half"] == below
+    assert result.doubt().startswith(said)
+
+
 def test_the_report_shows_long_texts_by_their_beginning(detector, tmp_path):
     long = "word " * 40_000
     folder = detector.deduplicate({"text": [long, long, "short", "short"]}, text="text").write(tmp_path / "out")
@@ -179,3 +219,72 @@ def test_matches_are_written_a_row_per_match(detector):
     rows = list(matches.rows())
     assert len(matches.columns()) == len(rows[0]) == 6
     assert rows[1] == ("zzz", "", "", "", "", "")
+
+
+class Unaccented(HashingEncoder):
+    """Reads accents and digits away, so that different texts have the same vector."""
+
+    def encode(self, texts, *, progress=None):
+        plain = [text.translate(str.maketrans("éàü0123456789", "eau          ")) for text in texts]
+        return super().encode(plain, progress=progress)
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 3])
+@pytest.mark.parametrize("corpus", [["résume", "resume", "resumé"], ["resumé", "résume", "resume"]])
+def test_the_same_text_comes_before_others_with_its_vector(calibration, corpus, top_k):
+    detector = Detector(Unaccented(), calibration)
+    for query in corpus:
+        found = detector.match([f"{query.title()}?"], corpus, top_k=top_k)[0]
+        assert len(found) == top_k
+        assert (found[0].text, found[0].similarity, found[0].probability) == (query, 1, 1)
+        assert len({match.row for match in found}) == top_k
+        assert all(match.probability < 1 for match in found[1:])
+
+
+def test_the_same_text_is_found_among_many_with_its_vector(calibration):
+    corpus = [f"my plan {number}" for number in range(60)]
+    matches = Detector(Unaccented(), calibration).match(corpus, corpus, top_k=1)
+    assert [found[0].row for found in matches] == list(range(60))
+
+
+@pytest.mark.parametrize("top_k", ["3", 1.5, 1.0, 0, -1, True, None])
+@pytest.mark.parametrize("corpus", [[], ["reset my password"]])
+def test_top_k_is_a_whole_number(detector, corpus, top_k):
+    with pytest.raises(InputError, match="top_k must be a whole number of at least 1, not"):
+        detector.match(["reset my password"], corpus, top_k=top_k)
+
+
+def test_top_k_may_be_a_number_of_numpy(detector):
+    assert type(detector.match(["a b"], ["a b"], top_k=np.int64(2)).top_k) is int
+
+
+# Copies
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])  # noqa: S301 - our own bytes
+def test_copies_hold_the_same_and_cannot_be_changed_either(detector, copied):
+    texts = ["How do I pay?", "how do i pay", "", "where is my parcel"]
+    result = detector.deduplicate(texts)
+    other = copied(result)
+    assert other.to_frame().equals(result.to_frame())
+    assert list(other.pairs) == list(result.pairs)
+    assert other.run == result.run
+    assert other.record() == result.record()
+    decisions = copied(detector.decide([("a b", "a c")]))
+    for column in (other.similarity, other.duplicate_of, other.pairs.left, decisions.similarity):
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 1
+    for run in (result.run, other.run):
+        with pytest.raises(TypeError):
+            run["model"] = "another"
+
+
+# Why
+
+
+def test_only_a_blank_text_is_said_to_be_blank(detector):
+    assert detector.explain("a", " ").blank
+    assert str(detector.explain("a", " ")).startswith("not duplicates: a text is blank")
+    plain = detector.explain("a b", "a b c")
+    assert not plain.blank
+    assert "blank" not in str(plain)

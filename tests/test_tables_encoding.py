@@ -86,3 +86,26 @@ class TestEncoding:
     def test_unknown_name(self, name):
         with pytest.raises(InputError, match="There is no encoding"):
             read("text\na\n", encoding=name)
+
+    @pytest.mark.parametrize(
+        ("content", "named", "family"),
+        [
+            (as_csv().encode("utf-16")[:-1], None, "UTF-16"),
+            (as_csv().encode("utf-16")[:-1], "utf-16", "UTF-16"),
+            (codecs.BOM_UTF16_LE + "id,text\n1,a".encode("utf-16-le") + b"\x00\xd8\n\x00", None, "UTF-16"),
+            (codecs.BOM_UTF8 + as_csv().encode() + b"\xff\n", None, "UTF-8"),
+            ("text\nGröße Übung äöü\n".encode()[:-2] + b"\xc3", None, "UTF-8"),
+            ("text\nGröße Übung äöü\n".encode()[:-2] + b"\xc3", "utf-8", "UTF-8"),
+        ],
+        ids=["cut", "cut, named", "half a surrogate pair", "marked", "unmarked", "unmarked, named"],
+    )
+    def test_what_is_damaged_is_not_told_to_try_another_encoding(self, content, named, family):
+        with pytest.raises(EncodingError, match=f"is {family}, and damaged or cut off.*copy it again") as caught:
+            read(content, encoding=named)
+        assert caught.value.damaged
+        assert "encoding=" not in str(caught.value)
+
+    def test_another_encoding_than_the_named_one_is_not_called_damaged(self):
+        with pytest.raises(EncodingError, match="encoding='cp1252'") as caught:
+            read("text\nfällig\n".encode("cp1252"), encoding="utf-8")
+        assert not caught.value.damaged

@@ -96,6 +96,15 @@ class TestFrames:
         pyarrow = pytest.importorskip("pyarrow")
         frame = pyarrow.table(DATA)
         assert table_from_frame(frame).rows == table_from_frame(frame.to_reader()).rows == (("1", "a"), ("2", ""))
+        columns = {name: frame.column(name) for name in frame.column_names}
+        assert table_from_frame(columns).rows == (("1", "a"), ("2", ""))
+        assert table_from_frame({"text": pyarrow.array(["a", None])}).rows == (("a",), ("",))
+        with pytest.raises(InputError, match="a dict of lists"):
+            table_from_frame(frame.column("text"))
+
+    def test_a_lazy_frame(self):
+        with pytest.raises(InputError, match=r"\.collect\(\)"):
+            table_from_frame(pl.LazyFrame(DATA))
 
     def test_pandas(self):
         pandas = pytest.importorskip("pandas")

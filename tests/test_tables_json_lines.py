@@ -76,3 +76,23 @@ class TestJsonLines:
     def test_a_delimiter_makes_no_sense(self):
         with pytest.raises(InputError, match="delimiter="):
             read('{"a": 1}', "export.jsonl", delimiter=";")
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ('[{"a": "x"}, 3]', "item 2: an object is wanted, not a number"),
+            ('["a"]', "item 1: an object is wanted, not a text"),
+            ("[[1], null]", "item 1: an object is wanted, not a list"),
+            ('{"a": 1}\nnull\n', "line 2: an object is wanted, not null"),
+            ('{"a": 1}\ntrue\n', "line 2: an object is wanted, not true"),
+        ],
+    )
+    def test_what_is_no_object_is_told_how_json_lines_look(self, content, message):
+        with pytest.raises(InputError, match=message + ". Write JSON Lines: one object a line, such as"):
+            read(content, "export.json")
+
+    def test_deep_nesting_and_huge_numbers_are_named(self):
+        with pytest.raises(InputError, match=r"line 1: lists or objects are nested too deeply. Write fewer levels\.$"):
+            read('{"a": ' + "[" * 200_000 + "]" * 200_000 + "}", "export.jsonl")
+        with pytest.raises(InputError, match="line 2: a whole number has too many digits to be read"):
+            read('{"a": 1}\n{"a": ' + "9" * 10_000 + "}", "export.jsonl")

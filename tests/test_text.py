@@ -28,6 +28,7 @@ from dupdetect.text import canonical, is_blank, unique_canonical
         ("Straße", "straße"),
         ("❤️ it", "❤ it"),
         ("どうすれば？", "どうすれば"),
+        ("a\ud800b\udfff", "a\ufffdb\ufffd"),
     ],
 )
 def test_what_programs_and_keyboards_did_is_undone(text, form):

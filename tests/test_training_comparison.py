@@ -71,3 +71,18 @@ def test_a_base_that_cannot_reach_the_criterion_is_shown_at_another(good, noisy)
     recall = Detector.calibrate(good.encoder, labelled_pairs(seed=1), criterion=MinRecall(0.9))
     assert "cannot reach" in str(compare(recall, noisy, labelled_pairs(seed=2)))
     assert "cannot reach" not in str(compare(good, noisy, labelled_pairs(seed=2)))
+
+
+def test_the_gain_is_about_what_is_decided_where_words_are_unknown(good, noisy):
+    class Forgetful(HashingEncoder):
+        def unknown_words(self, texts):
+            return [
+                tuple(sorted(word for word in set(text.split()) if word.startswith("v") and word.endswith("x3")))
+                for text in texts
+            ]
+
+    pairs = labelled_pairs(seed=2)  # duplicates that share fewer than seven words hold such a word on one side
+    found = compare(Detector(Forgetful(), good.calibration), noisy, pairs)
+    assert found.trained.pair.unlike > 0
+    expected = found.trained.pair.average_precision.value - found.base.pair.average_precision.value
+    assert found.gain.value == pytest.approx(expected)

@@ -4,7 +4,9 @@ There is no threshold that suits every encoder and every task, so there is no de
 on held-out labelled pairs, and keeps those similarities and labels (never the texts), so that `Calibration.at` can
 choose another operating point later without encoding anything again. A pair is a duplicate when
 `similarity >= threshold`, everywhere. The chosen threshold lies midway between the least similar accepted pair and the
-next less similar one, so that rounding in the last digits of a similarity does not change a decision.
+next less similar one, so that rounding in the last digits of a similarity does not change a decision. Pairs that are
+never duplicates, whatever their cosine, have the similarity -inf here: no threshold accepts them, so duplicates among
+them count as missed, and what is promised is about what is decided.
 
     MaxF1()                      the best F1 on the labelled pairs
     MinPrecision(0.95)           the lowest threshold certified to have this precision, or a refusal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,9 +15,10 @@ from dupdetect.calibration.criteria import (
     MaxF1,
     MinPrecision,
     MinRecall,
-    check_inside,
     criterion_from_dict,
     criterion_to_dict,
+    inside,
+    number,
 )
 from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.link import log_odds, logistic_fit
@@ -55,13 +55,15 @@ class Calibration:
     encoder: str
     slope: float
     intercept: float
-    sample: CalibrationSample = field(repr=False)
+    sample: CalibrationSample = field(repr=False, hash=False)
     data: str = ""
 
     def __post_init__(self) -> None:
-        check_inside(self.prevalence, "prevalence")
-        if not (math.isfinite(self.threshold) and math.isfinite(self.intercept) and 0 <= self.slope < math.inf):
-            raise InputError("A calibration needs a finite threshold and intercept, and a finite slope of at least 0.")
+        object.__setattr__(self, "prevalence", inside(self.prevalence, "prevalence"))
+        for name in ("threshold", "slope", "intercept"):
+            object.__setattr__(self, name, number(getattr(self, name), name))
+        if self.slope < 0:
+            raise InputError(f"The slope is {self.slope}, and must be at least 0: probability rises with similarity.")
 
     @classmethod
     def fit(
@@ -76,30 +78,39 @@ class Calibration:
     ) -> Calibration:
         """Return the calibration for labelled pairs that the encoder was not trained on.
 
-        `similarity` (n,) cosine; `labels` (n,) True for a duplicate; `groups` (n,) the same for pairs that share
-        questions directly or through others (none: all independent).
+        `similarity` (n,) cosine in [-1, 1], or -inf for a pair that is accepted at no threshold: duplicates among those
+        count as missed, and the probability is fitted without them. `labels` (n,) True for a duplicate; `groups` (n,)
+        the same for pairs that share questions directly or through others (none: all independent).
 
-        Raises `CalibrationError` for fewer than 20 duplicates or fewer than 20 other pairs,
+        Raises `CalibrationError` for fewer than 20 duplicates or fewer than 20 other pairs that some threshold accepts,
         `UnreachableCriterionError` when no threshold meets the criterion, `InputError` for arrays that do not fit.
         """
         if not isinstance(criterion, Criterion):
             raise InputError(f"The criterion is {criterion!r}. Pass MaxF1(), MinPrecision(p) or MinRecall(r).")
         sample = CalibrationSample.of(similarity, labels, groups)
-        duplicates, others = sample.duplicates, len(sample) - sample.duplicates
+        never = int((~sample.comparable).sum())
+        duplicates = int((sample.label & sample.comparable).sum())
+        others = len(sample) - never - duplicates
         if min(duplicates, others) < MINIMUM_OF_EACH_KIND:
+            apart = f" (beside {never} that are accepted at no threshold)" if never else ""
             raise CalibrationError(
                 f"Too few labelled pairs to calibrate: {duplicates} duplicates and {others} others, and at least "
-                f"{MINIMUM_OF_EACH_KIND} of each are needed. Label more pairs of the rarer kind."
+                f"{MINIMUM_OF_EACH_KIND} of each are needed{apart}. Label more pairs of the rarer kind."
             )
         slope, intercept = logistic_fit(sample)
         threshold = choose_threshold(criterion, sample, sample.prevalence)
         return cls(threshold, criterion, sample.prevalence, encoder, slope, intercept, sample, data)
 
     def probability(self, similarity: ArrayLike) -> FloatArray:
-        """Return the chance that each pair is a duplicate, in (0, 1), never falling as similarity rises; any shape."""
+        """Return the chance that each pair is a duplicate, in (0, 1), never falling as similarity rises; any shape.
+
+        0 for a similarity of -inf, which says that the two are never duplicates.
+        """
         score = np.asarray(similarity, dtype=np.float64)
-        logit = np.clip(self.slope * score + self.intercept, -700, 36)  # beyond, rounding would give 0 or 1
-        chance: FloatArray = 1 / (1 + np.exp(-logit))
+        never = np.isneginf(score)
+        logit = self.slope * np.where(never, 0.0, score) + self.intercept
+        logit = np.clip(logit, -700, 36)  # beyond, rounding would give 0 or 1
+        chance: FloatArray = np.where(never, 0.0, 1 / (1 + np.exp(-logit)))
         return chance
 
     def accepts(self, similarity: ArrayLike) -> BoolArray:
@@ -114,11 +125,12 @@ class Calibration:
         min_recall: float | None = None,
         prevalence: float | None = None,
         threshold: float | None = None,
-        confidence: float = 0.95,
+        confidence: float | None = None,
     ) -> Calibration:
         """Return a calibration with another operating point, chosen on the same evidence.
 
-        Give at most one of `min_precision` (with `confidence`), `min_recall` and `threshold`; none keeps the criterion.
+        Give at most one of `min_precision` (with `confidence`, 0.95 unless given), `min_recall` and `threshold`; none
+        keeps the criterion.
 
         `prevalence`, in (0, 1), is the share of duplicates where decisions are made. It moves the probabilities by
         log-odds(new) - log-odds(old) (Saerens, Latinne and Decaestecker 2002), and precision becomes
@@ -132,15 +144,16 @@ class Calibration:
         asked = [name for name, value in requests.items() if value is not None]
         if len(asked) > 1:
             raise InputError(f"Give one of min_precision, min_recall and threshold, not {' and '.join(asked)}.")
+        if confidence is not None and min_precision is None:
+            raise InputError(f"A confidence ({confidence}) goes with min_precision only: give both, or neither.")
         criterion = self.criterion
         if min_precision is not None:
-            criterion = MinPrecision(min_precision, confidence)
+            criterion = MinPrecision(min_precision, 0.95 if confidence is None else confidence)
         elif min_recall is not None:
             criterion = MinRecall(min_recall)
         elif threshold is not None:
             criterion = FixedThreshold(threshold)
-        share = self.prevalence if prevalence is None else prevalence
-        check_inside(share, "prevalence")
+        share = self.prevalence if prevalence is None else inside(prevalence, "prevalence")
         return replace(
             self,
             threshold=choose_threshold(criterion, self.sample, share),
@@ -158,12 +171,15 @@ class Calibration:
         """Return what is known about the operating point, as JSON values.
 
         precision, recall and f1 are {"value", "low", "high"} at the threshold and the prevalence, `value` None where no
-        pair is accepted. **They are measured on the pairs that the threshold was chosen on**, so fresh pairs can
-        turn out a little worse. Intervals are two-sided and exact at the effective sample size (see `MinPrecision`);
+        pair is accepted. `never_accepted` pairs, in which a text is blank or the two differ in words that the encoder
+        does not know, are accepted at no threshold; they are among `pairs`, and `duplicates` among them are missed.
+
+        **They are measured on the pairs that the threshold was chosen on**, so fresh pairs can turn out a little worse.
+        Intervals are two-sided and exact at the effective sample size (see `MinPrecision`);
         at another prevalence than the evidence's, those of precision and F1 combine intervals for TPR and FPR at half
         of the allowed error each, and are wider than need be.
         """
-        check_inside(confidence, "confidence")
+        confidence = inside(confidence, "confidence")
         precision, recall, f1 = measured(self.sample, self.threshold, self.prevalence, confidence)
         return {
             "threshold": self.threshold,
@@ -173,6 +189,7 @@ class Calibration:
             "data": self.data,
             "pairs": len(self.sample),
             "duplicates": self.sample.duplicates,
+            "never_accepted": int((~self.sample.comparable).sum()),
             "groups": self.sample.groups,
             "measured_on": "the labelled pairs that the threshold was chosen on",
             "confidence": confidence,
@@ -193,6 +210,11 @@ class Calibration:
         for name in ("precision", "recall", "f1"):
             value = "none" if found[name]["value"] is None else f"{found[name]['value']:.3f}"
             lines.append(f"{name:<13}{value} ({found[name]['low']:.3f} to {found[name]['high']:.3f})")
+        never = found["never_accepted"]
+        if never:
+            lines.append(
+                f"{'':<13}{never:,} of the pairs differ in words that the encoder does not know, and are never accepted"
+            )
         return [*lines, " " * 13 + "measured on the pairs that the threshold was chosen on; 95 % intervals"]
 
     @property

@@ -55,9 +55,9 @@ class MinPrecision:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        _check_number(self.precision, "min_precision")
+        object.__setattr__(self, "precision", number(self.precision, "min_precision"))
         check_share(self.precision, "min_precision")
-        check_inside(self.confidence, "confidence")
+        object.__setattr__(self, "confidence", inside(self.confidence, "confidence"))
 
     def __str__(self) -> str:
         return f"precision of at least {self.precision:g} with {100 * self.confidence:g} % confidence"
@@ -67,13 +67,14 @@ class MinPrecision:
 class MinRecall:
     """The highest threshold that accepts at least this share, in (0, 1], of the labelled duplicates.
 
-    A statement about the labelled pairs; `Calibration.summary` gives the interval that goes with it.
+    A statement about the labelled pairs; `Calibration.summary` gives the interval that goes with it. Duplicates that no
+    threshold accepts count as missed, so where there are many of them it is refused (`UnreachableCriterionError`).
     """
 
     recall: float
 
     def __post_init__(self) -> None:
-        _check_number(self.recall, "min_recall")
+        object.__setattr__(self, "recall", number(self.recall, "min_recall"))
         check_share(self.recall, "min_recall")
 
     def __str__(self) -> str:
@@ -87,7 +88,7 @@ class FixedThreshold:
     threshold: float
 
     def __post_init__(self) -> None:
-        _check_number(self.threshold, "threshold")
+        object.__setattr__(self, "threshold", number(self.threshold, "threshold"))
         if not -1 <= self.threshold <= 1:
             raise InputError(f"The threshold is {self.threshold}, and a cosine lies between -1 and 1.")
 
@@ -122,12 +123,17 @@ def criterion_from_dict(values: Mapping[str, Any]) -> Criterion:
         raise ArtifactError(f"The criterion {name!r} is damaged: {error}") from None
 
 
-def _check_number(value: float, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+def number(value: float, name: str) -> float:
+    """Return the value as a plain float, which can be written as JSON; raise InputError for what is no number."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not math.isfinite(value):
         raise InputError(f"{name} is {value!r}, and must be a number.")
+    return float(value)
 
 
-def check_inside(value: float, name: str) -> None:
-    _check_number(value, name)
-    if not 0 < value < 1:
+def inside(value: float, name: str) -> float:
+    """Return the value as a plain float if it lies between 0 and 1, without the ends; raise InputError otherwise."""
+    share = number(value, name)
+    if not 0 < share < 1:
         raise InputError(f"{name} is {value}, and must lie between 0 and 1, without the ends.")
+    return share

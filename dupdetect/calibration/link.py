@@ -11,21 +11,22 @@ from dupdetect.metrics.inputs import FloatArray
 
 
 def logistic_fit(sample: CalibrationSample) -> tuple[float, float]:
-    """Return slope (>= 0) and intercept of the most likely logistic curve.
+    """Return slope (>= 0) and intercept of the most likely logistic curve through the comparable pairs.
 
     The labels are drawn in a little, to (P + 1) / (P + 2) and 1 / (N + 2) for P duplicates and N others (Platt 1999),
     so that labels which similarity separates perfectly still give a finite slope. Newton's method with halved steps, as
     Lin, Lin and Weng (2007).
     """
-    positives = sample.duplicates
-    negatives = len(sample) - positives
-    target = np.where(sample.label, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    label = sample.label[sample.comparable]
+    positives = int(label.sum())
+    negatives = len(label) - positives
+    target = np.where(label, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     flat = 0.0, log_odds(float(target.mean()))
-    score = sample.similarity.astype(np.float64)
+    score = sample.similarity[sample.comparable].astype(np.float64)
     centre, spread = float(score.mean()), float(score.std())
     if spread == 0:
         return flat
-    design = np.column_stack([(score - centre) / spread, np.ones(len(sample))])
+    design = np.column_stack([(score - centre) / spread, np.ones(len(label))])
 
     def loss(weights: FloatArray) -> float:
         logit = design @ weights

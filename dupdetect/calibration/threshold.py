@@ -8,11 +8,16 @@ from dupdetect.calibration.certification import certified_cut
 from dupdetect.calibration.criteria import Criterion, FixedThreshold, MaxF1, MinRecall
 from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.measures import f1_at
+from dupdetect.errors import UnreachableCriterionError
 from dupdetect.metrics import Curve, curve
 
 
 def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence: float) -> float:
-    """Return the threshold that the criterion asks for when a share `prevalence` of the pairs are duplicates."""
+    """Return the threshold that the criterion asks for when a share `prevalence` of the pairs are duplicates.
+
+    Raises `UnreachableCriterionError`: for a precision that cannot be certified, and for a recall where more duplicates
+    than it allows are accepted at no threshold.
+    """
     if isinstance(criterion, FixedThreshold):
         return criterion.threshold
     cuts = curve(sample.similarity, sample.label)
@@ -21,7 +26,17 @@ def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence
         # The first is the highest threshold; the tolerance is for values that are equal but for rounding.
         return _below_cut(cuts, int(np.argmax(value >= value.max() - 1e-12)))
     if isinstance(criterion, MinRecall):
-        return _below_cut(cuts, int(np.argmax(cuts.recall >= criterion.recall)))
+        enough = cuts.recall >= criterion.recall
+        if not enough.any():
+            never = int((sample.label & ~sample.comparable).sum())
+            raise UnreachableCriterionError(
+                str(criterion),
+                float(cuts.recall[-1]),
+                None,
+                f"{never:,} of the {sample.duplicates:,} labelled duplicates are accepted at no threshold, because the "
+                "two texts differ in words that the encoder does not know. Ask for less, or use another encoder.",
+            )
+        return _below_cut(cuts, int(np.argmax(enough)))
     return _below_cut(cuts, certified_cut(criterion, sample, cuts, prevalence))
 
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = 1
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        message = f"Error: {error.strerror or error}{where}. An output that was begun is not there."
+        message = f"Error: {error.strerror or error}{where}. If an output was begun, it is not there."
         click.echo(printable(message), err=True)
         status = 1
     except MemoryError:

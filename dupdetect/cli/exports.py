@@ -16,6 +16,7 @@ from dupdetect.cli.options import (
     json_option,
     load_detector,
     model_option,
+    output_name,
     overwrite_option,
     point_options,
     table_options,
@@ -25,6 +26,7 @@ from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
 
 if TYPE_CHECKING:
     from dupdetect.questions import Questions
+    from dupdetect.results import Matches
 
 
 @click.command(short_help="Find the duplicates in an export.")
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     metavar="COL",
     help="Column that names a row. Without one, or where its cells are blank or repeated, rows are numbered from 1.",
 )
-@click.option("-o", "--output", metavar="DIR", help="Output folder.  [default: EXPORT.dupdetect]")
+@click.option("-o", "--output", metavar="DIR", callback=output_name, help="Output folder.  [default: EXPORT.dupdetect]")
 @click.option(
     "--keep",
     default="first",
@@ -90,7 +92,7 @@ def dedupe(
     from dupdetect.questions import Questions
 
     parse_keep(keep)
-    target = Path(output) if output else _beside(export)
+    target = _beside(export) if output is None else Path(output)
     replaced = _made_from(target)
     if replaced and not overwrite:
         raise OutputExistsError(target, replaced)
@@ -148,13 +150,23 @@ def match(
     dupdetect match new.csv --against faq.csv -o matched.csv
     dupdetect match tickets.csv --text subject --against faq.csv --against-text question --top-k 1
     """
+    if queries == against == "-":
+        raise click.UsageError("Only one of QUERIES and --against can be -: there is one standard input. Name a file.")
     check_free(output, overwrite, queries, against)
     asked = _questions_of(queries, "", text, None, reading)
     known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)
     detector = load_detector(model).at(**point)
     matches = detector.match(asked, known, top_k=top_k, progress=show)
-    write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
-    for name, questions in ((queries, asked), (against, known)):
+    try:
+        write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
+    except BrokenPipeError:  # `head` has what it wanted; what is said on stderr is for someone else
+        _say_matches(matches, known, (queries, asked), (against, known))
+        raise
+    _say_matches(matches, known, (queries, asked), (against, known))
+
+
+def _say_matches(matches: Matches, known: Questions, *read: tuple[str, Questions]) -> None:
+    for name, questions in read:
         for note in questions.notes:
             click.echo(f"Note: {printable(f'{name}: {note}')}", err=True)
     for note in matches.notes:

@@ -12,6 +12,7 @@ from dupdetect.cli.options import (
     criterion_options,
     json_option,
     load_detector,
+    output_name,
     overwrite_option,
     pair_options,
     point_options,
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Fit the threshold of a model on labelled pairs.")
 @click.argument("model")
 @click.argument("pairs")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the calibrated detector goes.")
+@click.option(
+    "-o", "--output", required=True, metavar="FOLDER", callback=output_name, help="Where the calibrated detector goes."
+)
 @criterion_options
 @pair_options
 @overwrite_option
@@ -69,7 +72,10 @@ def calibrate(
 @pair_options
 @point_options
 @click.option(
-    "--plots", metavar="DIR", help="Also draw pr.svg, reliability.svg and histogram.svg into this folder of their own."
+    "--plots",
+    metavar="DIR",
+    callback=output_name,
+    help="Also draw pr.svg, reliability.svg and histogram.svg into this folder of their own.",
 )
 @click.option("--classes", metavar="COL", help="The file holds texts, not pairs, and this column the class of each.")
 @click.option(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,6 +22,7 @@ __all__ = [
     "json_option",
     "load_detector",
     "model_option",
+    "output_name",
     "overwrite_option",
     "pair_options",
     "point_options",
@@ -79,9 +81,17 @@ def criterion_of(min_precision: float | None, min_recall: float | None) -> Crite
     return MinRecall(min_recall) if min_recall is not None else MaxF1()
 
 
+def output_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
+    """Return the name of an output; wrong usage when it is empty, as that of a variable that is not set."""
+    if output is not None and not output.strip():
+        raise click.BadParameter("the name is empty. Name the output.", context, parameter)
+    return output
+
+
 def csv_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
     """Return the name of an output file; wrong usage when it promises anything but CSV."""
-    if output is not None and Path(output).is_dir():
+    output = output_name(context, parameter, output)
+    if output is not None and os.path.isdir(output):  # noqa: PTH112 - Path raises for long names
         raise click.BadParameter(f"{output!r} is a folder. Name a file in it.", context, parameter)
     if output is not None and PurePath(output).suffix.lower() not in _CSV_SUFFIXES:
         raise click.BadParameter(
@@ -146,7 +156,7 @@ excel_option = click.option(
     "--excel-safe",
     is_flag=True,
     help="Write CSV that Excel opens rightly and safely: with a byte order mark, so that it is read as UTF-8, and a ' "
-    "before cells that a spreadsheet would run as a formula.",
+    "before cells that a spreadsheet would run as a formula (as is usual; afterwards '=1 and =1 look alike).",
 )
 csv_output_option = click.option(
     "-o",

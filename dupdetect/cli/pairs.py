@@ -17,6 +17,7 @@ from dupdetect.cli.options import (
     json_option,
     load_detector,
     model_option,
+    output_name,
     overwrite_option,
     pair_options,
     point_options,
@@ -87,7 +88,7 @@ def score(
 
 @click.command(short_help="Split labelled pairs so that no question leaks.")
 @click.argument("pairs")
-@click.option("-o", "--output", required=True, metavar="DIR", help="Output folder.")
+@click.option("-o", "--output", required=True, metavar="DIR", callback=output_name, help="Output folder.")
 @click.option("--seed", default=0, show_default=True, help="Another seed puts groups into other splits.")
 @pair_options
 @overwrite_option

@@ -43,7 +43,13 @@ def check_free(output: str | Path | None, overwrite: bool, *inputs: str) -> None
 
     An empty folder is free.
     """
-    if output is None or not Path(output).exists() or is_empty_folder(output):
+    if output is None:
+        return
+    try:
+        there = Path(output).exists()
+    except OSError as error:  # a name that is too long, say
+        raise InputError(f"{output} cannot be written: {error.strerror}. Name another output.") from None
+    if not there or is_empty_folder(output):
         return
     if not overwrite:
         raise OutputExistsError(output)
@@ -72,7 +78,8 @@ def read_labelled(path: str, left: str | None, right: str | None, label: str | N
     pairs = read_pairs(path, left=left, right=right, label=label)
     for reason, count in pairs.dropped.to_dict().items():
         if count:
-            click.echo(f"Note: left out {count:,} rows: {reason.replace('_', ' ')}.", err=True)
+            rows = "row" if count == 1 else "rows"
+            click.echo(f"Note: left out {count:,} {rows}: {reason.replace('_', ' ')}.", err=True)
     return pairs
 
 

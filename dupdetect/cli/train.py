@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import click
 
-from dupdetect.cli.options import criterion_of, json_option, overwrite_option, pair_options, together
+from dupdetect.cli.options import criterion_of, json_option, output_name, overwrite_option, pair_options, together
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show
 from dupdetect.errors import InputError, UnreachableCriterionError
 from dupdetect.training.config import Mining, Negatives, Objective, TrainingConfig
@@ -79,7 +79,9 @@ config_options = together(
 
 @click.command(short_help="Fine-tune a model on labelled pairs.")
 @click.argument("pairs")
-@click.option("-o", "--output", required=True, metavar="MODEL", help="Where the trained detector goes.")
+@click.option(
+    "-o", "--output", required=True, metavar="MODEL", callback=output_name, help="Where the trained detector goes."
+)
 @config_options
 @click.option("--min-precision", type=float, metavar="P", help="Threshold with certified precision of at least P.")
 @click.option("--min-recall", type=float, metavar="R", help="Threshold with recall of at least R.")

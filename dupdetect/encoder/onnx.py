@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder import Progress
-from dupdetect.encoder.unknown import unknown_words
+from dupdetect.encoder.unknown import unknown_words, unread_characters
 from dupdetect.errors import ArtifactError
 
 __all__ = ["OnnxEncoder"]
@@ -161,13 +161,17 @@ class OnnxEncoder:
         return result
 
     def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return for each text the words read as the unknown token, or not at all; see `encoder.LimitedVocabulary`."""
+        """Return for each text the words read as the unknown token, in part, or not at all.
+
+        See `encoder.LimitedVocabulary` for what that means, and `encoder.unknown` for which marks must be read.
+        """
+        unread = unread_characters(texts, lambda some: [encoding.ids for encoding in self._tokenize(some)])
         result = []
         for text, encoding in zip(texts, self._tokenize(texts), strict=True):
             spans = encoding.offsets
             known = [span for token, span in zip(encoding.ids, spans, strict=True) if token != self._unknown]
             end = max(stop for _, stop in spans) if encoding.overflowing else min(len(text), _CHARACTERS_READ)
-            result.append(unknown_words(text, known, end))
+            result.append(unknown_words(text, known, end, unread))
         return result
 
     def _tokenize(self, texts: Sequence[str]) -> Iterator[Any]:

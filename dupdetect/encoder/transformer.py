@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder import Progress
-from dupdetect.encoder.unknown import unknown_words
+from dupdetect.encoder.unknown import unknown_words, unread_characters
 from dupdetect.errors import ArtifactError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -124,15 +124,21 @@ class TransformerEncoder:
         return self._token_counts(texts) > self._longest
 
     def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return for each text the words read as the unknown token, or not at all; see `encoder.LimitedVocabulary`.
+        """Return for each text the words read as the unknown token, in part, or not at all.
+
+        See `encoder.LimitedVocabulary` for what that means, and `encoder.unknown` for which marks must be read.
 
         A tokenizer that does not say where its tokens stand (one written in Python) cannot tell which words are
         unknown: a text with unknown tokens is then taken for unknown as a whole.
         """
         tokenizer = self._model.tokenizer
         unknown = tokenizer.unk_token_id
+        unread = unread_characters(texts, self._token_ids)
         if not tokenizer.is_fast:
-            return [(text,) if unknown in ids else () for text, ids in zip(texts, self._token_ids(texts), strict=True)]
+            return [
+                (text,) if unknown in ids else unknown_words(text, [(0, len(text))], len(text), unread)
+                for text, ids in zip(texts, self._token_ids(texts), strict=True)
+            ]
         content = self._longest - tokenizer.num_special_tokens_to_add()
         result = []
         for start in range(0, len(texts), _TEXTS_PER_TOKENIZATION):
@@ -150,7 +156,7 @@ class TransformerEncoder:
                 tokens = [(token, span) for token, span, added in zip(*columns, strict=True) if not added]
                 read = tokens[:content]
                 end = len(text) if len(tokens) <= content else max(stop for _, (_, stop) in read)
-                result.append(unknown_words(text, [span for token, span in read if token != unknown], end))
+                result.append(unknown_words(text, [span for token, span in read if token != unknown], end, unread))
         return result
 
     @property

@@ -46,7 +46,8 @@ class PairCurves:
 
     precision_recall: (recall, precision) corners of the curve, both in [0, 1], recall never falling. The curve has
     steps, so the area under it is the average precision; corners are left out as long as what is drawn stays within
-    1 / 1200 of it, which nobody can see.
+    1 / 1200 of it, which nobody can see. Only thresholds have corners: duplicates that none accepts stay missed, so the
+    curve can end before a recall of 1, and has no corner at all where no duplicate can be found.
     reliability: the bins of the expected calibration error, by rising probability.
     histogram: bins from the one with the lowest similarity up to 1, without a gap. Pairs that are accepted at no
     threshold are not in it.
@@ -65,7 +66,7 @@ def pair_curves(
 ) -> PairCurves:
     """Return the curves of labelled pairs, all (n,); `groups` is the same for pairs that hang together by questions.
 
-    A similarity below -1 says that the pair is accepted at no threshold.
+    A similarity of -inf says that the pair is accepted at no threshold.
 
     Raises InputError when there are not both duplicates and other pairs.
     """
@@ -87,7 +88,7 @@ def simplified(path: NDArray[np.float64], tolerance: float) -> NDArray[np.float6
     No point of either line is farther than `tolerance` from the other (Douglas and Peucker 1973).
     """
     kept = np.zeros(len(path), dtype=np.bool_)
-    kept[[0, -1]] = True
+    kept[:1] = kept[-1:] = True
     spans = [(0, len(path) - 1)]
     while spans:
         first, last = spans.pop()
@@ -117,7 +118,7 @@ def _steps(cuts: metrics.Curve) -> NDArray[np.float64]:
     """Return the corners (2 k, 2) of precision over recall: level while recall rises, as average precision counts."""
     gains = np.flatnonzero(np.diff(cuts.true_positives, prepend=0))
     recall, precision = cuts.recall[gains], cuts.precision[gains]
-    before = np.append(0.0, recall[:-1])
+    before = np.append(0.0, recall)[:-1]
     return np.column_stack([np.column_stack([before, recall]).ravel(), np.repeat(precision, 2)])
 
 
@@ -132,7 +133,7 @@ def _reliability(
 def _histogram(similarity: NDArray[np.float32], labels: NDArray[np.bool_]) -> tuple[HistogramBin, ...]:
     number = round(2 / BIN_WIDTH)
     edges = np.linspace(-1, 1, number + 1).round(2)
-    # 1 itself counts in the last bin, and a similarity below -1 in none.
+    # 1 itself counts in the last bin, and -inf in none.
     slot = np.minimum(np.searchsorted(edges, similarity.astype(np.float64), side="right"), number) - 1
     duplicates = np.bincount(slot[labels] + 1, minlength=number + 1)[1:]
     others = np.bincount(slot[~labels] + 1, minlength=number + 1)[1:]

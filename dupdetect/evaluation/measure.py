@@ -19,9 +19,6 @@ from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.search import cosine
 
-# The similarity of pairs that the detector never takes for duplicates: no threshold accepts it.
-_BELOW_ALL = np.nextafter(np.float32(-1), np.float32(-2))
-
 
 def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progress: Progress = silent) -> Evaluation:
     """Measure a calibrated detector on labelled pairs; `seed` is that of the bootstrap, and of what is left to chance.
@@ -55,10 +52,11 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
     groups = connected_components(len(nodes.texts), *edges.T)[edges[:, 0]]
     texts = encode_texts(detector.encoder, nodes.texts, progress)
     left, right = texts.position[edges.T]
-    unlike = texts.group[left] != texts.group[right]
-    similarity = cosine(texts.embeddings[left], texts.embeddings[right])
-    probability = np.where(unlike, 0.0, calibration.probability(similarity))
-    similarity[unlike] = _BELOW_ALL
+    # As in `ComparedPairs.score`: no threshold accepts -inf.
+    similarity = np.where(
+        texts.comparable(left, right), cosine(texts.embeddings[left], texts.embeddings[right]), np.float32(-np.inf)
+    )
+    probability = calibration.probability(similarity)
     classes = connected_components(len(texts.forms), left[labels], right[labels])
     threshold = calibration.threshold
     return Evaluation(

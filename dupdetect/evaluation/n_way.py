@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from dupdetect.encoder import Encoder
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.progress import Progress, silent
 from dupdetect.search import cosine, unit_rows
-from dupdetect.text import canonical
+from dupdetect.text import canonical, is_missing
 
 _BLOCK = 4_000_000  # float64 products at a time: 32 MB
 # A product in float64 is off by 1e-12 at most, and rounding to float32, as `cosine` does, moves it by less than 6e-8.
@@ -26,7 +28,7 @@ _SLACK = 1e-6
 class LeftOutTexts:
     """Rows that took no part, counted by reason; each row counts under the first reason that holds.
 
-    blank: nothing to read. unclassified: no class (None, NaN or white space). contradictions: the same text stands in
+    blank: nothing to read. unclassified: no class (None, NaN, NA, white space). contradictions: the same text stands in
     several classes (all its rows go, as nothing says which is right). repeats: the same text in the same class again.
     in_small_classes: of the texts that remain, those of a class with too few of them to give the references and ask.
     """
@@ -71,8 +73,8 @@ class NWayAccuracy:
         left_out = self.left_out
         return "\n".join(
             [
-                f"Encoder {self.encoder}: {self.ways:,} ways, {self.shots:,} shot(s), {self.draws:,} draw(s) with seed "
-                f"{self.seed}",
+                f"Encoder {self.encoder}: {self.ways:,} ways, {self.shots:,} {'shot' if self.shots == 1 else 'shots'}, "
+                f"{self.draws:,} {'draw' if self.draws == 1 else 'draws'} with seed {self.seed}",
                 f"  accuracy {self.accuracy:.4f}{spread} (guessing: {1 / self.ways:.4f})",
                 f"  {self.texts:,} texts; in each draw {self.texts - self.queries:,} are the references and "
                 f"{self.queries:,} ask",
@@ -100,16 +102,20 @@ def n_way_accuracy(
     of them, it counts 1 / t, as a choice among them at random would. Classes with fewer than `shots + 1` texts are left
     out and counted.
 
-    `texts` (n,), None or NaN where there is none; `groups` (n,) the class of each, any hashable values. Texts are
-    compared in their canonical form, and each is encoded once. Neither the order of the rows nor the names of the
-    classes change the result. More shots make the task easier, and more classes make it harder: compare equal ones.
+    `texts` (n,), None, NaN or NA where there is none; `groups` (n,) the class of each, any hashable values. Texts are
+    compared in their canonical form, and each is encoded once. Words that the encoder does not know play no part: this
+    measures the encoder alone, and not the decisions of a detector, which rules out pairs that differ in such words.
+    Neither the order of the rows nor the names of the classes change the result. More shots make the task easier, and
+    more classes make it harder: compare equal ones.
 
-    Raises EmptyInputError for no texts, and InputError when the columns differ in length, a text is not text, `shots`
-    or `draws` is below 1, or fewer than two classes have enough texts.
+    Raises EmptyInputError for no texts, and InputError when the columns differ in length, a text is not text, a class
+    is not hashable, `shots` or `draws` is no whole number from 1, `seed` none from 0, or fewer than two classes have
+    enough texts.
     """
-    for name, value in (("shots", shots), ("draws", draws)):
-        if value < 1:
-            raise InputError(f"{name} is {value}, and must be at least 1.")
+    for name, value, least in (("shots", shots, 1), ("draws", draws, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise InputError(f"{name} is {value!r}, and must be a whole number, at least {least}.")
+    shots, draws, seed = int(shots), int(draws), int(seed)  # not numpy's, which JSON cannot hold
     classed = _classified(texts, groups, shots)
     with progress("Encoding", len(classed.forms), "text") as advance:
         embeddings = unit_rows(
@@ -162,9 +168,10 @@ def _classified(texts: Sequence[str | None], groups: Sequence[Hashable] | NDArra
     rows: Counter[tuple[str, Hashable]] = Counter()
     for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
         form = _form(text, row)
+        without_class = _is_no_class(label, row)
         if not form:
             blank += 1
-        elif label is None or label != label or (isinstance(label, str) and not label.strip()):
+        elif without_class:
             unclassified += 1
         else:
             rows[form, label] += 1
@@ -195,8 +202,20 @@ def _classified(texts: Sequence[str | None], groups: Sequence[Hashable] | NDArra
     )
 
 
+def _is_no_class(label: Hashable, row: int) -> bool:
+    try:
+        hash(label)
+    except TypeError:
+        kind = type(label).__name__
+        raise InputError(
+            f"Row {row}: the class is {reprlib.repr(label)}, of type {kind}, which cannot name a class. Convert it to "
+            "str."
+        ) from None
+    return is_missing(label) or label != label or (isinstance(label, str) and not label.strip())
+
+
 def _form(text: object, row: int) -> str:
-    if text is None or (isinstance(text, float) and math.isnan(text)):
+    if is_missing(text):
         return ""
     if isinstance(text, str):
         return canonical(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,11 @@ from dupdetect import metrics
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and its 95 % interval by resampling groups of pairs that share questions; nan where it is not defined."""
+    """A value and its 95 % interval by resampling groups of pairs that share questions.
+
+    nan where it is not defined, or where all resamples agree: of pairs without a single error each resample is without
+    one too, which does not make the value certain.
+    """
 
     value: float
     low: float
@@ -25,6 +30,8 @@ class PairMetrics:
     """On the labelled pairs, at the detector's threshold where one is needed.
 
     unlike: pairs that differ in words which the encoder does not know, and so are never taken for duplicates.
+    average_precision: over all thresholds; duplicates that are unlike count as never found.  roc_auc: unlike pairs
+    stand last, all equal.
     recall_at_precision_90, _95: the best recall among all thresholds with at least that precision on these pairs, 0
     where none has it.  best_f1: likewise of all thresholds. Both have seen the labels, and say what a perfect choice of
     threshold would have given, no more.
@@ -57,7 +64,7 @@ def pair_metrics(
 ) -> PairMetrics:
     """Return the metrics of labelled pairs, all (n,); `groups` is the same for pairs that hang together by questions.
 
-    A similarity below -1 says that the pair is accepted at no threshold; in a ranking it stands last.
+    A similarity of -inf says that the pair is accepted at no threshold.
 
     Raises InputError when there are not both duplicates and other pairs.
     """
@@ -78,7 +85,7 @@ def pair_metrics(
     return PairMetrics(
         pairs=len(labels),
         duplicates=int(labels.sum()),
-        unlike=int((similarity < -1).sum()),
+        unlike=int(np.isneginf(similarity).sum()),
         threshold=threshold,
         average_precision=average_precision,
         f1=f1,
@@ -100,6 +107,6 @@ def _intervals(
 ) -> list[Interval]:
     values = statistics(np.arange(len(groups)))
     return [
-        Interval(value, low, high)
+        Interval(value, low, high) if low < high else Interval(value, math.nan, math.nan)
         for value, (low, high) in zip(values, metrics.bootstrap_intervals(statistics, groups, seed=seed), strict=True)
     ]

@@ -59,7 +59,8 @@ def _pair_lines(evaluation: Evaluation) -> Iterator[str]:
         ("recall at precision 0.90", pair.recall_at_precision_90),
         ("recall at precision 0.95", pair.recall_at_precision_95),
     ):
-        yield f"  {name:<28}{interval.value:8.4f}  [{interval.low:.4f}, {interval.high:.4f}]"
+        between = f"[{interval.low:.4f}, {interval.high:.4f}]" if interval.low < interval.high else "[cannot be told]"
+        yield f"  {name:<28}{interval.value:8.4f}  {between}"
     yield f"  {'expected calibration error':<28}{pair.expected_calibration_error:8.4f}"
     if pair.unlike:
         yield f"  {pair.unlike:,} of the pairs differ in words that the encoder does not know, and are never accepted"
@@ -84,10 +85,12 @@ def _transfer_lines(evaluation: Evaluation) -> Iterator[str]:
     transfer = evaluation.transfer
     yield "Threshold transfer: F1 here, at the threshold that was chosen on other pairs and at the best one for these."
     yield f"  chosen on: {transfer.chosen_on or 'labelled pairs that nothing was said about'}"
+    there = f"{_percent(transfer.chosen_among)} duplicates there"
+    if transfer.chosen_for != transfer.chosen_among:
+        there += f", weighted as if {_percent(transfer.chosen_for)} were"
     yield (
         f"  {transfer.threshold:.4f}, the detector's   F1 {transfer.f1:.4f}   (on the pairs it was chosen on "
-        f"{transfer.f1_where_chosen:.4f}; {_percent(transfer.chosen_for)} duplicates there, "
-        f"{_percent(transfer.prevalence)} here)"
+        f"{transfer.f1_where_chosen:.4f}; {there}, {_percent(transfer.prevalence)} here)"
     )
     yield (
         f"  {transfer.best_threshold:.4f}, the best here    F1 {transfer.best_f1:.4f}   "
@@ -120,7 +123,11 @@ def _mining_lines(evaluation: Evaluation) -> Iterator[str]:
 
 def _prevalence_lines(evaluation: Evaluation) -> Iterator[str]:
     yield "Precision at this threshold where duplicates are rarer among the pairs:"
-    yield "  " + "   ".join(f"{share}: {value:.4f}" for share, value in evaluation.precision_at_prevalence.items())
+    shares = evaluation.precision_at_prevalence
+    if any(math.isnan(value) for value in shares.values()):
+        yield "  cannot be told: not one of these pairs is wrongly accepted, which does not mean that none ever is"
+    else:
+        yield "  " + "   ".join(f"{share}: {value:.4f}" for share, value in shares.items())
 
 
 def _percent(share: float) -> str:

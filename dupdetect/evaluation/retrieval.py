@@ -42,8 +42,7 @@ def retrieval_metrics(texts: EncodedTexts, classes: NDArray[np.int64], progress:
     near = texts.nearest(np.flatnonzero(relevant), np.arange(pool), _DEPTH + 1, progress)
     relevance = np.zeros((len(near), min(_DEPTH, pool - 1)), dtype=np.bool_)
     for row, (query, found, _) in enumerate(near):
-        # Each question finds itself; it stands somewhere in the list, or, among many equals, beyond its end.
-        others = found[found != query][:_DEPTH]
+        others = found[1:]  # each question finds itself first
         relevance[row, : len(others)] = classes[others] == classes[query]
     total = relevant[[query for query, _, _ in near]]
 

@@ -19,15 +19,18 @@ class ThresholdTransfer:
     """The detector's threshold, chosen on other pairs, against the best one for these.
 
     chosen_on: a few words on the calibration pairs, "" when nothing was said.  chosen_for: the share of duplicates that
-    the threshold was chosen for; prevalence: the share here, both in [0, 1].
-    threshold, f1: the detector's, and what it gives here; f1_where_chosen: what it gives on the calibration pairs.
-    best_threshold, best_f1: of all thresholds, on these very pairs (the highest where several are as good). That has
-    seen the labels: it bounds what a better choice could give.
+    the threshold was chosen for, chosen_among: the share among the calibration pairs, which can be another (see
+    `Calibration.at`); prevalence: the share here, all in [0, 1].
+    threshold, f1: the detector's, and what it gives here; f1_where_chosen: what it gives on the calibration pairs,
+    weighted so that a share `chosen_for` of them are duplicates.
+    best_threshold, best_f1: of all thresholds, on these very pairs (the highest where several are as good; nan and 0
+    where none accepts any pair). That has seen the labels: it bounds what a better choice could give.
     loss: best_f1 - f1, at least 0. A threshold that was chosen for a precision or a recall gives up F1 on purpose.
     """
 
     chosen_on: str
     chosen_for: float
+    chosen_among: float
     prevalence: float
     threshold: float
     f1: float
@@ -42,6 +45,8 @@ def threshold_transfer(
 ) -> ThresholdTransfer:
     """Return what the threshold of `calibration` gives on labelled pairs (n,), and what the best one would.
 
+    A similarity of -inf says that the pair is accepted at no threshold.
+
     Raises InputError when there are not both duplicates and other pairs.
     """
     best, best_threshold = metrics.best_f1(metrics.curve(similarity, labels))
@@ -49,6 +54,7 @@ def threshold_transfer(
     return ThresholdTransfer(
         chosen_on=calibration.data,
         chosen_for=calibration.prevalence,
+        chosen_among=calibration.sample.prevalence,
         prevalence=float(labels.mean()),
         threshold=calibration.threshold,
         f1=here,
@@ -64,9 +70,10 @@ def precision_at_prevalence(
 ) -> dict[str, float]:
     """Return the precision at prevalence q: r q / (r q + f (1 - q)), with recall r and false positive rate f.
 
-    By q as text, from "0.1" down to "0.0001"; nan where nothing is accepted. `labels` hold both kinds.
+    By q as text, from "0.1" down to "0.0001"; nan where nothing is accepted, and where no pair is wrongly accepted:
+    that the rate is 0 cannot be told from pairs. `labels` hold both kinds.
     """
     counts = metrics.counts_at(similarity, labels, threshold)
     rate = counts.false_positives / int((~labels).sum())
     found = {q: counts.recall * q + rate * (1 - q) for q in _PREVALENCES}
-    return {f"{q:g}": counts.recall * q / found[q] if found[q] else math.nan for q in _PREVALENCES}
+    return {f"{q:g}": counts.recall * q / found[q] if rate else math.nan for q in _PREVALENCES}

@@ -37,14 +37,17 @@ def boolean(labels: ArrayLike, name: str) -> BoolArray:
 
 
 def scored(score: ArrayLike, labels: ArrayLike, name: str) -> tuple[FloatArray, BoolArray]:
-    """Return both as checked arrays (n,), n >= 1; `name` says what the scores are, probabilities lie in [0, 1]."""
+    """Return both as checked arrays (n,), n >= 1; `name` says what the scores are, probabilities lie in [0, 1].
+
+    A similarity may be -inf: no threshold accepts such a pair.
+    """
     values = np.asarray(score)
     label = boolean(labels, "labels")
     if values.shape != label.shape:
         raise InputError(f"{name} has the shape {values.shape}, but there are {len(label)} labels.")
     if len(label) == 0:
         raise EmptyInputError(f"There is nothing to measure: {name} and labels are empty.")
-    if values.dtype.kind not in "biuf" or not np.all(np.isfinite(values)):
+    if values.dtype.kind not in "biuf" or not np.all(np.isfinite(values) | np.isneginf(values)):
         raise InputError(f"{name} must be finite numbers.")
     values = values.astype(np.float64)
     if name == "probability" and not (values.min() >= 0 and values.max() <= 1):

@@ -40,8 +40,9 @@ class PairCounts:
 class Curve:
     """What each possible threshold would do, from the most careful to the most generous.
 
-    `threshold` (k,) holds the distinct similarities, descending; `true_positives` and `false_positives` (k,) count the
-    pairs with similarity >= threshold; `positives` and `negatives` count all pairs, each at least 1.
+    `threshold` (k,) holds the distinct finite similarities, descending; `true_positives` and `false_positives` (k,)
+    count the pairs with similarity >= threshold; `positives` and `negatives` count all pairs, each at least 1. Pairs of
+    similarity -inf are accepted at no threshold: they make no cut, and duplicates among them stay missed.
     """
 
     threshold: FloatArray
@@ -57,12 +58,12 @@ class Curve:
 
     @property
     def recall(self) -> FloatArray:
-        """Share of the duplicates that are accepted, (k,) in [0, 1], rising to 1."""
+        """Share of the duplicates that are accepted, (k,) in [0, 1], rising to 1 if no similarity is -inf."""
         return self.true_positives / self.positives
 
     @property
     def false_positive_rate(self) -> FloatArray:
-        """Share of the other pairs that are accepted, (k,) in [0, 1], rising to 1."""
+        """Share of the other pairs that are accepted, (k,) in [0, 1], rising to 1 if no similarity is -inf."""
         return self.false_positives / self.negatives
 
     @property
@@ -73,7 +74,7 @@ class Curve:
 
 
 def curve(similarity: ArrayLike, labels: ArrayLike) -> Curve:
-    """Return the counts at every distinct similarity.
+    """Return the counts at every distinct similarity that a threshold can accept, which is any but -inf.
 
     Raises `InputError` when the arrays do not match, or there are not both duplicates and other pairs.
 
@@ -87,18 +88,18 @@ def curve(similarity: ArrayLike, labels: ArrayLike) -> Curve:
     if positives == 0 or negatives == 0:
         found = "not a duplicate" if positives == 0 else "a duplicate"
         raise InputError(f"All {len(label)} pairs are labelled {found}: both kinds of pairs are needed.")
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-score, kind="stable")[: np.count_nonzero(np.isfinite(score))]
     score, label = score[order], label[order]
-    last_of_tie = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
+    last_of_tie = np.flatnonzero(np.diff(score, append=-np.inf))
     true_positives = np.cumsum(label, dtype=np.int64)[last_of_tie]
     return Curve(score[last_of_tie], true_positives, last_of_tie + 1 - true_positives, positives, negatives)
 
 
 def average_precision(cuts: Curve) -> float:
-    """Return the step-wise area under precision over recall, in (0, 1].
+    """Return the step-wise area under precision over recall, in [0, 1].
 
     The sum of precision times the gain in recall over the distinct thresholds, without interpolation, as
-    scikit-learn's `average_precision_score`.
+    scikit-learn's `average_precision_score`. Duplicates that no threshold accepts add nothing.
     """
     return float(np.sum(np.diff(cuts.recall, prepend=0.0) * cuts.precision))
 
@@ -108,15 +109,20 @@ def roc_auc(cuts: Curve) -> float:
 
     The trapezoid area under recall over false positive rate (Hanley and McNeil 1982).
     """
-    recall = np.append(0.0, cuts.recall)
-    return float(np.sum(np.diff(cuts.false_positive_rate, prepend=0.0) * (recall[1:] + recall[:-1]) / 2))
+    # Pairs that no threshold accepts come last, all equal.
+    recall = np.concatenate([[0.0], cuts.recall, [1.0]])
+    mistaken = np.append(cuts.false_positive_rate, 1.0)
+    return float(np.sum(np.diff(mistaken, prepend=0.0) * (recall[1:] + recall[:-1]) / 2))
 
 
 def best_f1(cuts: Curve) -> tuple[float, float]:
-    """Return the best F1 in (0, 1] and its threshold (the highest one where several are as good).
+    """Return the best F1 in [0, 1] and its threshold (the highest one where several are as good).
 
+    Where no threshold accepts any pair there is none: (0, nan).
     The threshold is tuned on the pairs at hand, so on fresh pairs the value will be lower.
     """
+    if not len(cuts.threshold):
+        return 0.0, math.nan
     best = int(np.argmax(cuts.f1))
     return float(cuts.f1[best]), float(cuts.threshold[best])
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from dupdetect.text import readable
+
 __all__ = ["render_report"]
 
 
@@ -16,7 +18,8 @@ LONGEST_TEXT = 1000
 def render_report(report: dict[str, Any]) -> str:
     """Return the HTML page for the values that `results.Deduplication` hands over.
 
-    Of texts longer than `LONGEST_TEXT` characters it shows the beginning, and says how many more there are.
+    The title of a cluster is its first text without markup; its rows have theirs as they are. Of texts longer than
+    `LONGEST_TEXT` characters it shows the beginning, and says how many more there are.
     """
     environment = Environment(
         loader=PackageLoader("dupdetect", "report"),
@@ -25,4 +28,5 @@ def render_report(report: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["title_of"] = lambda text: " ".join(readable(text).split())
     return environment.get_template("report.html.jinja").render({**report, "longest_text": LONGEST_TEXT})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["counted", "exact", "free_names", "rounded"]
+__all__ = ["below_half", "counted", "exact", "free_names", "rounded"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,6 +23,11 @@ def exact(similarity: np.float32) -> str:
 
 def rounded(probability: float) -> str:
     return "" if math.isnan(probability) else f"{probability:.6f}"
+
+
+def below_half(probabilities: Iterable[float]) -> int:
+    """Return how many are below one half as they are written, so that a count agrees with the column; NaN is not."""
+    return sum(float(rounded(value)) < 0.5 for value in probabilities if not math.isnan(value))
 
 
 def free_names(columns: Sequence[str], added: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from dupdetect._version import __version__
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
+from dupdetect.frozen import Frozen
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
-from dupdetect.results.cells import counted, exact, free_names, rounded
+from dupdetect.results.cells import below_half, exact, free_names, rounded
 from dupdetect.tables import write_csv
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TextPairs:
+class TextPairs(Frozen):
     """Pairs at or above the threshold: each pair of *different* texts once, and each repeat of a text once.
 
     Rows with the same canonical text are represented by one of them (the first in the order of the keep policy): k
@@ -57,10 +58,6 @@ class TextPairs:
     similarity: NDArray[np.float32]
     probability: NDArray[np.float64]
     same_text: NDArray[np.bool_]
-
-    def __post_init__(self) -> None:
-        for column in (self.left, self.right, self.similarity, self.probability, self.same_text):
-            column.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.left)
@@ -81,7 +78,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Deduplication:
+class Deduplication(Frozen):
     """The outcome for n questions. Every removed row names a kept row that it was measured against.
 
     questions: what was asked about.
@@ -103,12 +100,7 @@ class Deduplication:
     probability: NDArray[np.float64]
     calibration: Calibration
     notes: tuple[str, ...]
-    run: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        columns = (self.text_of, self.cluster_id, self.duplicate_of, self.similarity, self.probability)
-        for column in columns:
-            column.setflags(write=False)
+    run: Mapping[str, Any]
 
     @property
     def threshold(self) -> float:
@@ -141,7 +133,8 @@ class Deduplication:
     def counts(self) -> dict[str, int]:
         """How the rows add up: rows = kept + removed = blank + distinct_texts + repeats_of_a_text.
 
-        A cluster has two rows or more; `removed_below_half` are removed rows with a probability below one half.
+        A cluster has two rows or more; `removed_below_half` are removed rows with a probability below one half, as
+        questions.csv writes it.
         """
         kept = int(self.kept.sum())
         distinct = len(np.unique(self.text_of[self.text_of >= 0]))
@@ -151,7 +144,7 @@ class Deduplication:
             "rows": len(self),
             "kept": kept,
             "removed": len(self) - kept,
-            "removed_below_half": int((self.probability < 0.5).sum()),
+            "removed_below_half": below_half(self.probability.tolist()),
             "blank": blank,
             "distinct_texts": distinct,
             "repeats_of_a_text": len(self) - blank - distinct,
@@ -171,9 +164,10 @@ class Deduplication:
         if not counts["removed"]:
             return ""
         below, removed = counts["removed_below_half"], counts["removed"]
-        have = "has" if 1 in (below, removed) else "have"
+        have = "has" if below == 1 else "have"
+        rows = "row" if below == removed == 1 else "rows"
         return (
-            f"{below:,} of {counted(removed, 'removed row')} {have} a probability below one half, which is "
+            f"{below:,} of {removed:,} removed {rows} {have} a probability below one half, which is "
             f"the chance of being a duplicate {self.calibration.probability_basis()}."
         )
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.frozen import Frozen
+
 __all__ = ["Decisions", "Explanation"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decisions:
+class Decisions(Frozen):
     """For n pairs of texts: how alike, how likely duplicates, and the decision.
 
     similarity: (n,) float32, cosine in [-1, 1].  probability: (n,) float64 in [0, 1], calibrated.
@@ -24,10 +26,6 @@ class Decisions:
     probability: NDArray[np.float64]
     duplicate: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for column in (self.similarity, self.probability, self.duplicate):
-            column.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.similarity)
@@ -41,6 +39,7 @@ class Explanation:
     shared, only_left, only_right: words, each in the order of its text.
     unknown_left, unknown_right: words that the encoder does not know, sorted; a text of which it knows no word is there
     as a whole.  guards: names of the rules that say no whatever the similarity; the probability is 0 then.
+    blank: one of the two texts is blank at least, and they are no duplicates.
     """
 
     left: str
@@ -56,12 +55,13 @@ class Explanation:
     unknown_left: tuple[str, ...] = ()
     unknown_right: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+    blank: bool = False
 
     def __str__(self) -> str:
         verdict = "duplicates" if self.duplicate else "not duplicates"
         relation = ">=" if self.similarity >= self.threshold else "<"
         reason = f"similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}"
-        if not self.shared and not (self.only_left and self.only_right):
+        if self.blank:
             reason = "a text is blank"
         if self.guards:
             reason = f"ruled out by {' and '.join(self.guards)} ({reason})"

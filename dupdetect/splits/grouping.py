@@ -32,11 +32,9 @@ def group_questions(nodes: PairNodes) -> tuple[NDArray[np.int64], int, int]:
 
 
 def hashes(texts: Sequence[str], seed: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return two independent hashes per text, (k,) uint64 each."""
+    """Return two independent hashes per canonical text, (k,) uint64 each."""
     key = hashlib.blake2b(str(seed).encode(), digest_size=32).digest()
-    digests = b"".join(
-        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest() for text in texts
-    )
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=16, key=key).digest() for text in texts)
     columns = np.frombuffer(digests, dtype="<u8").reshape(-1, 2).astype(np.uint64)
     return columns[:, 0], columns[:, 1]
 

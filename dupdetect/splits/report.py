@@ -101,9 +101,10 @@ def warnings_on(shares: Mapping[str, SplitShare], largest: int, total: int) -> t
 
 
 def _report_lines(report: SplitReport) -> Iterator[str]:
+    largest = "1 pair" if report.largest_group == 1 else f"{report.largest_group:,} pairs"
     yield (
         f"{report.pairs:,} pairs of {report.questions:,} questions in {report.groups:,} groups "
-        f"(the largest holds {report.largest_group:,} pairs), seed {report.seed}"
+        f"(the largest holds {largest}), seed {report.seed}"
     )
     dropped = report.dropped
     yield (

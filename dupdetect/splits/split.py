@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,9 @@ def split_pairs(pairs: QuestionPairs, *, seed: int = 0, fractions: Mapping[str, 
     split that was asked for would be empty (too few groups).
     """
     asked = _checked(fractions)
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise InputError(f"The seed is {seed!r}, and must be a whole number.")
+    seed = int(seed)  # not one of numpy's, which JSON cannot hold
     if not len(labelled(pairs)):
         raise EmptyInputError("There are no pairs to split. Pass pairs of two different questions with a label.")
     nodes = pairs.nodes()
@@ -79,10 +81,11 @@ def split_pairs(pairs: QuestionPairs, *, seed: int = 0, fractions: Mapping[str, 
     rows = {name: np.flatnonzero(split == names.index(name)) if name in names else _NO_ROWS for name in SPLITS}
     empty = [name for name in names if not len(rows[name])]
     if empty:
+        form = "1 pair forms" if len(pairs) == 1 else f"{len(pairs):,} pairs form"
+        groups = "1 group" if group.max() == 0 else f"{group.max() + 1:,} groups"
         raise InputError(
-            f"The {' and '.join(empty)} split would be empty: {len(pairs):,} pairs form only {group.max() + 1:,} "
-            "group(s) of connected questions, and a group cannot be divided without leaking. Add pairs of other "
-            "questions, or leave that split out (its fraction 0)."
+            f"The {' and '.join(empty)} split would be empty: {form} only {groups} of connected questions, and a group "
+            "cannot be divided without leaking. Add pairs of other questions, or leave that split out (its fraction 0)."
         )
 
     parts = {name: pairs.select(chosen) for name, chosen in rows.items()}
@@ -109,10 +112,10 @@ def split_pairs(pairs: QuestionPairs, *, seed: int = 0, fractions: Mapping[str, 
 
 
 def _checked(fractions: Mapping[str, float]) -> dict[str, float]:
-    unknown = sorted(set(fractions) - set(SPLITS))
-    shares = {name: float(fractions.get(name, 0)) for name in SPLITS}
-    if unknown or not all(0 <= share <= 1 for share in shares.values()) or not math.isclose(sum(shares.values()), 1):
+    given = fractions.values()
+    numbers = fractions.keys() <= set(SPLITS) and all(isinstance(share, Real) and 0 <= share <= 1 for share in given)
+    if not numbers or not math.isclose(sum(given), 1):
         raise InputError(
             f"Fractions are shares from 0 to 1 of {', '.join(SPLITS)} that add up to 1, not {dict(fractions)}."
         )
-    return shares
+    return {name: float(fractions.get(name, 0)) for name in SPLITS}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Iterable, Sequence
 from datetime import date, time
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.tables.encoding import LONE_SURROGATE, is_utf8, printable
 from dupdetect.tables.table import Row, Source, Table
+from dupdetect.text import is_missing
 
 _MOST_NAMES = 30
 _LONGEST_SHOWN = 60
@@ -36,11 +36,9 @@ def text_of(value: object) -> str:
 
     Raises `InputError` for what has none, such as a list that holds itself or an integer of more than 4,300 digits.
     """
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return ""
     if isinstance(value, WrittenFloat):
         return value.text
-    if isinstance(value, float) and math.isnan(value):
+    if is_missing(value):
         return ""
     if isinstance(value, str):
         return str(value)

@@ -19,8 +19,13 @@ _SAMPLE_LINES = 500
 
 def one_character(delimiter: str | None) -> str | None:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise InputError(f"The delimiter is {delimiter!r}; it must be one character, or the word tab.")
+    if delimiter in {'"', "\r", "\n", "\r\n"}:
+        raise InputError(
+            "A quotation mark or a line end cannot be the delimiter: CSV has other uses for them. Name another "
+            "character, or the word tab (delimiter=...)."
+        )
+    if delimiter is not None and len(delimiter) != 1:
+        raise InputError(f"The delimiter is {delimiter!r}; it must be one character, or the word tab (delimiter=...).")
     return delimiter
 
 

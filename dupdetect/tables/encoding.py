@@ -27,7 +27,7 @@ def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str, l
     except UnicodeDecodeError as error:
         offset = error.start
     if _is_damaged_utf8(content):
-        raise EncodingError(name, "utf-8", offset)
+        raise EncodingError(name, "utf-8", offset, damaged=True)
     text = _decode_as(content, name, "cp1252")
     note = f"Read as cp1252 (not UTF-8: see the byte at offset {offset}). If characters look wrong, name the encoding."
     return text, "cp1252", [note]
@@ -62,7 +62,7 @@ def _decode_as(content: bytes, name: str, encoding: str) -> str:
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise EncodingError(name, encoding, error.start) from None
+        raise EncodingError(name, encoding, error.start, damaged=_is_damaged(content, encoding)) from None
     except UnicodeError:
         raise EncodingError(name, encoding, 0) from None
 
@@ -106,6 +106,15 @@ def is_utf8(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_damaged(content: bytes, encoding: str) -> bool:
+    """Tell whether bytes that are not valid in `encoding` are in it for the most part, by their mark or pattern."""
+    family = codecs.lookup(encoding).name.replace("_", "-")
+    marked = _marked_encoding(content)
+    if marked is not None:
+        return family.startswith(marked.removesuffix("-sig"))
+    return family == "utf-8" and _is_damaged_utf8(content)
 
 
 def _is_damaged_utf8(content: bytes) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
+import stat
 import sys
 import zlib
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from dupdetect.errors import InputError
 from dupdetect.tables.encoding import printable
-from dupdetect.tables.limits import check_unpacked
+from dupdetect.tables.limits import check_read, check_unpacked, most_bytes
 
 _PIECE = 1 << 24
 
@@ -22,9 +26,17 @@ def load(path: str | Path) -> tuple[str, str, bytes]:
     """Return the name for messages, the last suffix in lower case, and the bytes."""
     if str(path) == "-":
         return "standard input", "", _standard_input()
+    if not str(path):
+        raise InputError("The name of the file is empty. Name a file, or - for standard input.")
     name = printable(str(path))
     try:
-        return name, PurePath(path).suffix.lower(), Path(path).read_bytes()
+        mode = Path(path).stat().st_mode  # before it is opened: opening a device can set it going
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
+            raise InputError(f"{name} is a device or a socket, not a file. Name a file, or - for standard input.")
+        with Path(path).open("rb") as file:
+            return name, PurePath(path).suffix.lower(), _all_bytes(file, name)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"There is no file {name}. Check the name, and the folder it is looked for in.") from None
     except IsADirectoryError:
@@ -38,10 +50,28 @@ def _standard_input() -> bytes:
     if sys.stdin is None:  # closed before the program began
         raise InputError("There is no standard input to read. Name a file, or send one in with <.")
     try:
-        return sys.stdin.buffer.read()
+        return _all_bytes(sys.stdin.buffer, "Standard input")
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"Standard input cannot be read: {reason}. Name a file, or send one in with <.") from error
+
+
+def _all_bytes(file: BinaryIO, name: str) -> bytes:
+    """Read piece by piece: one read of an endless stream would let neither a limit nor Ctrl-C through."""
+    try:
+        shown = os.fstat(file.fileno()).st_size
+    except io.UnsupportedOperation:  # a stream that no file is behind
+        shown = 0
+    most = most_bytes(shown)
+    content = io.BytesIO()
+    while piece := file.read(_PIECE):
+        content.write(piece)
+        check_read(name, content.tell(), most)
+    if piece is None:  # opened not to wait: what comes later would be lost
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return content.getvalue()
 
 
 def unpack(raw: bytes, name: str, *, gzipped: bool) -> bytes:

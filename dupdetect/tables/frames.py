@@ -13,6 +13,16 @@ from dupdetect.tables.json_lines import cells_of_records
 from dupdetect.tables.table import Source, Table
 
 
+def is_arrow_column(values: object) -> bool:
+    """Tell whether `values` are an array or a chunked array of pyarrow: one column, without a name."""
+    return hasattr(values, "to_pylist") and not hasattr(values, "column_names")
+
+
+def plain_values(values: Any) -> Any:
+    """Return the values of an Arrow column as a list of Python's own, and anything else as it is."""
+    return values.to_pylist() if is_arrow_column(values) else values
+
+
 def table_from_frame(frame: object) -> Table:
     """Return the table in a data frame, its values as text in the way of `read_table`.
 
@@ -37,8 +47,10 @@ def table_from_frame(frame: object) -> Table:
         return _pandas_table(frame, source)
     if hasattr(frame, "to_polars"):
         frame = frame.to_polars()  # for datasets.Dataset: its Arrow table ignores what select() and shuffle() did
-    if hasattr(frame, "__arrow_c_stream__"):
+    if hasattr(frame, "__arrow_c_stream__") and not is_arrow_column(frame):
         return arrow_table(frame, source)
+    if hasattr(frame, "collect"):
+        raise InputError(f"The {source.name} holds no rows yet. Hand in what its .collect() returns.")
     raise InputError(
         f"No table can be made of a {source.name}. Hand in a data frame (pandas, polars, pyarrow, one split of a "
         "dataset), a dict of lists, or a list of dicts."
@@ -54,7 +66,7 @@ def _cells_of_sequence(values: Any) -> list[str]:
         raise InputError("A dict of tables was handed in, such as all splits of a dataset. Hand in one of them.")
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InputError(f"Each column must be a list of values, not {reprlib.repr(values)}. Put it in a list.")
-    return text_of_column(values)
+    return text_of_column(plain_values(values))
 
 
 def _pandas_table(frame: Any, source: Source) -> Table:

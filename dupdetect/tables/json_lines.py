@@ -13,6 +13,8 @@ from dupdetect.tables.cells import WrittenFloat, cells_of_columns, counted, text
 from dupdetect.tables.limits import check_filling
 from dupdetect.tables.table import Row
 
+_WANTED = 'Write JSON Lines: one object a line, such as {"id": "1", "question": "How do I pay?"}.'
+
 
 class _RepeatedKeyError(ValueError):
     pass
@@ -40,9 +42,15 @@ def json_records(text: str, name: str) -> list[Mapping[str, object]]:
         place = "line"
     for number, record in numbered:
         if not isinstance(record, dict):
-            kind = type(record).__name__
-            raise InputError(f"{name}, {place} {number}: a JSON object is wanted, not a {kind}. Write one per line.")
+            raise InputError(f"{name}, {place} {number}: an object is wanted, not {_kind(record)}. {_WANTED}")
     return [record for _, record in numbered]
+
+
+def _kind(value: object) -> str:
+    """Return what JSON calls a value that is no object."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "a number"
 
 
 def _json_value(text: str, name: str, line: int) -> Any:
@@ -56,8 +64,12 @@ def _json_value(text: str, name: str, line: int) -> Any:
     except json.JSONDecodeError as error:
         line += error.lineno - 1
         raise InputError(f"{name}, line {line}: broken JSON ({error.msg}). Correct that line.") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}, line {line}: JSON that cannot be read ({error}). Correct that line.") from None
+    except RecursionError:
+        raise InputError(f"{name}, line {line}: lists or objects are nested too deeply. Write fewer levels.") from None
+    except ValueError:  # all else is a JSONDecodeError
+        raise InputError(
+            f"{name}, line {line}: a whole number has too many digits to be read. Write it as text, in quotes."
+        ) from None
 
 
 def _lines_before_repeated_key(text: str) -> int:

@@ -7,12 +7,12 @@ fit and put the cells in different orders, nothing is guessed: the column is amb
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from dupdetect.errors import InputError
 from dupdetect.tables.cells import counted, shown
-from dupdetect.tables.values import MOMENTS, NUMBERS, date_of, says_offset
+from dupdetect.tables.values import MOMENTS, NUMBERS, day_as_written, says_offset
 
 _WAYS = {**NUMBERS, **MOMENTS}
 _ENGLISH = "1,234.5"
@@ -38,7 +38,7 @@ def in_order(cells: Sequence[str]) -> tuple[list[int | None], list[str]]:
     way, *others = orders
     for other in others:
         if orders[other] != orders[way]:
-            raise _ambiguous(filled, fitting[way], fitting[other], dates=way in MOMENTS)
+            raise _ambiguous(filled, fitting, way, other)
     blank = sum(not cell.strip() for cell in cells)
     if blank:
         notes.append(f"{counted(blank, 'cell is blank and comes', 'cells are blank and come')} last.")
@@ -84,10 +84,14 @@ def _unreadable(cells: Sequence[str]) -> InputError:
     return InputError(f"{' and '.join(shown(example[ways]) for ways in apart)} do not go together. {advice}")
 
 
-def _ambiguous(cells: Sequence[str], one: Sequence[Decimal], other: Sequence[Decimal], *, dates: bool) -> InputError:
-    cell, *values = next(found for found in zip(cells, one, other, strict=True) if found[1] != found[2])
-    can_be = " or ".join(date_of(value) if dates else str(value) for value in values)
-    advice = "Write dates as 2024-03-18."
-    if not dates:
+def _ambiguous(cells: Sequence[str], fitting: Mapping[str, Sequence[Decimal]], *ways: str) -> InputError:
+    """Return the error for two ways of reading that disagree; `fitting` has the values of the cells for each."""
+    readings = zip(cells, *(fitting[way] for way in ways), strict=True)
+    cell, *values = next(found for found in readings if found[1] != found[2])
+    if ways[0] in MOMENTS:
+        can_be = [day_as_written(cell, way) for way in ways]
+        advice = "Write dates as 2024-03-18."
+    else:
+        can_be = [str(value) for value in values]
         advice = "Write numbers without thousands separators, and with other than three decimals."
-    return InputError(f"{shown(cell)} can be {can_be}, and no other cell tells which. {advice}")
+    return InputError(f"{shown(cell)} can be {' or '.join(can_be)}, and no other cell tells which. {advice}")

@@ -48,7 +48,8 @@ def read_table(
     Halves of surrogate pairs, which no file can hold, become U+FFFD, with a note.
 
     What takes little room in a file may take no more than `dupdetect.tables.limits` says in memory: 1,000,000,000 bytes
-    unpacked from gzip or Parquet, and 100,000,000 cells that are packed in Parquet or empty for lack of a key or cell.
+    unpacked from gzip or Parquet, or from a pipe; and 100,000,000 cells that are packed in Parquet or empty for lack of
+    a key or cell. What is neither a file nor a pipe, such as a device, is refused.
 
     Raises `InputError` for what cannot be read or is too large, `EncodingError`, `EmptyInputError` when there is not
     even a header, and `BadRowsError`.

@@ -54,6 +54,23 @@ def read_moment(cell: str, *, day_first: bool) -> Decimal | None:
 
     day_first: whether 1/2/2024 is the first of February. With points, 1.2.2024, it is that everywhere.
     """
+    written = _written(cell, day_first=day_first)
+    if written is None:
+        return None
+    moment, fraction = written
+    # Programs write nanoseconds, which Python's own moments cannot hold.
+    return Decimal((moment - _START) // timedelta(seconds=1)) + Decimal(f"0.{fraction}")
+
+
+def day_as_written(cell: str, way: str) -> str:
+    """Return the day that a cell names, as 2024-03-18, in its own time zone; `way` of `MOMENTS` must read it."""
+    written = _written(cell, day_first=_DAY_FIRST[way])
+    assert written is not None  # noqa: S101 - the way reads it
+    return written[0].date().isoformat()
+
+
+def _written(cell: str, *, day_first: bool) -> tuple[datetime, str] | None:
+    """Return the moment to the second, in its own time zone, and the digits behind the second; None for no date."""
     found = _MOMENT.fullmatch(cell)
     if found is None:
         return None
@@ -72,19 +89,13 @@ def read_moment(cell: str, *, day_first: bool) -> Decimal | None:
         moment = datetime(int(year), int(month), int(day), *clock, tzinfo=_zone(found["offset"]))
     except ValueError:  # there is no such day, or no such hour
         return None
-    # Programs write nanoseconds, which Python's own moments cannot hold.
-    return Decimal((moment - _START) // timedelta(seconds=1)) + Decimal(f"0.{found['fraction'] or 0}")
+    return moment, found["fraction"] or "0"
 
 
 def says_offset(cell: str) -> bool:
     """Tell whether a cell that `read_moment` reads says how far its time is from UTC. Without it, it counts as UTC."""
     found = _MOMENT.fullmatch(cell)
     return found is not None and found["offset"] is not None
-
-
-def date_of(moment: Decimal) -> str:
-    """Return the day of a moment that `read_moment` gave, as 2024-03-18."""
-    return (_START + timedelta(seconds=int(moment // 1))).date().isoformat()
 
 
 def _zone(offset: str | None) -> timezone:
@@ -100,7 +111,5 @@ NUMBERS: dict[str, Reader] = {
     "1 234.5": number_reader(_SPACES, "."),
     "1 234,5": number_reader(_SPACES, ","),
 }
-MOMENTS: dict[str, Reader] = {
-    "day/month/year": partial(read_moment, day_first=True),
-    "month/day/year": partial(read_moment, day_first=False),
-}
+_DAY_FIRST = {"day/month/year": True, "month/day/year": False}
+MOMENTS: dict[str, Reader] = {way: partial(read_moment, day_first=first) for way, first in _DAY_FIRST.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect import metrics
+from dupdetect.compared_pairs import compare as compare_pairs
 from dupdetect.detector import Detector
 from dupdetect.errors import InputError
 from dupdetect.evaluation import Evaluation, Interval, evaluate
@@ -98,10 +99,10 @@ def compare(
     """Measure both on labelled pairs that neither training nor calibration has seen; raises what `evaluate` raises."""
     nodes = pairs.nodes()
     groups = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
-    similarities = [detector.similarity(pairs, progress=progress) for detector in (trained, base)]
+    scores = [compare_pairs(detector.encoder, pairs, progress).score for detector in (trained, base)]
 
     def gain(rows: NDArray[np.int64]) -> float:
-        new, old = (metrics.average_precision(metrics.curve(s[rows], pairs.labels[rows])) for s in similarities)
+        new, old = (metrics.average_precision(metrics.curve(s[rows], pairs.labels[rows])) for s in scores)
         return new - old
 
     try:
