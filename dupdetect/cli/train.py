@@ -6,14 +6,17 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from dupdetect.cli.options import criterion_of, json_option, output_name, overwrite_option, pair_options, together
+from dupdetect.cli.options import criterion_options, json_option, output_name, overwrite_option, pair_options, together
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show
 from dupdetect.errors import InputError, UnreachableCriterionError
 from dupdetect.training.config import Mining, Negatives, Objective, TrainingConfig
+
+if TYPE_CHECKING:
+    from dupdetect.calibration import Criterion
 
 _DEFAULTS = {option.name: option.default for option in dataclasses.fields(TrainingConfig)}
 
@@ -83,8 +86,7 @@ config_options = together(
     "-o", "--output", required=True, metavar="MODEL", callback=output_name, help="Where the trained detector goes."
 )
 @config_options
-@click.option("--min-precision", type=float, metavar="P", help="Threshold with certified precision of at least P.")
-@click.option("--min-recall", type=float, metavar="R", help="Threshold with recall of at least R.")
+@criterion_options
 @pair_options
 @click.option("--split", metavar="NAME", help="Which split of a data set to read, where it has several.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a data set on the hub.")
@@ -95,8 +97,7 @@ def train(
     pairs: str,
     output: str,
     config: TrainingConfig,
-    min_precision: float | None,
-    min_recall: float | None,
+    criterion: Criterion,
     columns: dict[str, str | None],
     split: str | None,
     revision: str | None,
@@ -119,7 +120,6 @@ def train(
     dupdetect train pairs.parquet -o my-detector --average-with-base 0.5 --min-precision 0.9
     dupdetect train owner/dataset --split train -o my-detector --config training.json --resume
     """
-    criterion = criterion_of(min_precision, min_recall)
     check_free(output, overwrite, pairs, config.base)
     # Read when the libraries are imported: their bars for files would stand between our lines.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

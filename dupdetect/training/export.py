@@ -28,7 +28,7 @@ ACTIVATION_LEVELS = 127
 # Processors without VNNI add two uint8 x int8 products in 16 bits, and saturate. 2 * 255 * 63 = 32,130 cannot overflow.
 WEIGHT_LEVELS = 63
 WORD_LEVELS = 127
-_TODO = "Choose another base, or use the model as it is: `dupdetect calibrate` takes any sentence-transformers model."
+_ADVICE = "Choose another base, or use the model as it is: `dupdetect calibrate` takes any sentence-transformers model."
 
 
 # The graph, as torch modules. `symbolic` names operators of onnxruntime that torch has no word for: a module with one
@@ -201,11 +201,11 @@ def _bert_of(model: SentenceTransformer) -> Any:
     # Whatever else follows, such as a dense layer, would be left out without a word; normalising is part of the graph.
     if bert is None or bert.config.model_type != "bert" or bert.config.hidden_act != "gelu" or not mean:
         raise InputError(
-            f"Only BERT models with GELU and mean pooling can be exported, not {', '.join(modules)}. {_TODO}"
+            f"Only BERT models with GELU and mean pooling can be exported, not {', '.join(modules)}. {_ADVICE}"
         )
     if modules[2:] not in ([], ["Normalize"]):
         raise InputError(
-            f"Only the pooled vector can be exported, but this model goes on: {', '.join(modules)}. {_TODO}"
+            f"Only the pooled vector can be exported, but this model goes on: {', '.join(modules)}. {_ADVICE}"
         )
     return bert
 
