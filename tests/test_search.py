@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupdetect.errors import InputError
-from dupdetect.search import cosine, nearest, similar_pairs
+from dupdetect.search import cosine, exact, nearest, similar_pairs
+
+
+@pytest.fixture(scope="module", autouse=True, params=[0, 10**9], ids=["integers", "float32"])
+def few_rows(request):
+    """Every test twice: with the products of integers, which small sets do without, and without them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "_FEW_ROWS", request.param)
+        yield
 
 
 def unit(matrix):

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.cores import usable_cores
 from dupdetect.encoder import Progress
 from dupdetect.encoder.unknown import unknown_words, unread_characters
 from dupdetect.errors import ArtifactError
@@ -83,7 +83,7 @@ class OnnxEncoder:
         Raises `ArtifactError` when a file is missing, damaged or not an encoder.
         """
         files = {name: _read(folder, name) for name in (_MODEL, _TOKENIZER)}
-        return cls._of(files, threads or _usable_cores(), folder)
+        return cls._of(files, threads or usable_cores(), folder)
 
     @classmethod
     def _of(cls, files: dict[str, bytes], threads: int, folder: Path) -> OnnxEncoder:
@@ -219,8 +219,3 @@ def _damaged(folder: Path, name: str, wanted: str) -> ArtifactError:
         f"{folder / name} is not {wanted}, or it is damaged. Copy or export the folder again; "
         "if it lies inside the package, reinstall dupdetect."
     )
-
-
-def _usable_cores() -> int:
-    # A container may be given fewer cores than the machine has; macOS and Windows cannot say.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,27 +1,38 @@
-"""The exact join: a float32 product finds the candidates, a float64 product decides.
+"""The exact join: products of integers find the candidates, a float64 product decides.
 
-A blocked float32 matrix product is fast, but its last bits depend on where in a block a pair happens to lie. So it only
-*proposes*: everything within its proven rounding error of the threshold is kept, and `cosine` computes each proposed
-similarity again from the two rows alone. A pair's similarity, and the decision on it, therefore do not depend on row
-order, block size or thread count.
+A blocked matrix product of integers is fast, but only roughly right; one of float32 has last bits that depend on where
+in a block a pair happens to lie. So they only *propose*: everything within their proven error of the threshold is kept,
+and `cosine` computes each proposed similarity again from the two rows alone. A pair's similarity, and the decision on
+it, therefore do not depend on row order, block size or thread count.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.cores import usable_cores
 from dupdetect.errors import InputError
+from dupdetect.search.integers import MOST_DIMENSIONS, IntegerBlock, IntegerProducts
+from dupdetect.search.shorter import shorter_rows
 
 __all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs", "unit_rows"]
 
 _RESCORE_ROWS = 1024  # two float64 copies of 1024 x 384 stay in the cache
 _UNIT_TOLERANCE = 1e-3
 
-Blocks = tuple[int, int, NDArray[np.float32]]
+# Below it, starting the integer products takes longer than it saves.
+_FEW_ROWS = 2048
+# Where more than one pair in so many is a candidate, a float32 product finds far fewer, and looking at each is slower.
+_CANDIDATES = 64
+_AHEAD = 4  # blocks per thread that are computed before they are asked for
+
+Found = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,14 +107,15 @@ def similar_pairs(
     embeddings: NDArray[np.float32],
     threshold: float,
     *,
-    block_rows: int = 2048,
+    block_rows: int = 1024,
     progress: Callable[[int], None] | None = None,
 ) -> SimilarPairs:
     """Return every pair of rows whose cosine similarity is at or above `threshold`, each once.
 
     embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
-    Beyond the result (12 bytes a pair), memory is two blocks of block_rows x block_rows float32: 34 MB as it stands.
-    `progress` is called with the number of pairs compared since its last call; they sum to n (n - 1) / 2.
+    Beyond the result (12 bytes a pair), memory is 2 n d bytes and, for each thread, two blocks of block_rows x
+    block_rows numbers of 4 bytes. `progress` is called with the number of pairs compared since its last call; they sum
+    to n (n - 1) / 2.
 
     Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1].
     """
@@ -112,20 +124,53 @@ def similar_pairs(
         raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
     if block_rows < 1:
         raise InputError(f"block_rows must be at least 1, not {block_rows}.")
-    cut = np.float32(threshold - _float32_error(embeddings.shape[1]))
-    found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
-    for start, other, products in _triangle(embeddings, block_rows):
-        i, j = _at_least(products, cut)
-        if start == other:
-            i, j = _upper(i, j)
-        left, right = i + np.int32(start), j + np.int32(other)
-        similarity = _rescore(embeddings, left, embeddings, right)
-        keep = similarity.astype(np.float64) >= threshold
-        found.append((left[keep], right[keep], similarity[keep]))
+    n = len(embeddings)
+    join = _Join(embeddings, threshold, block_rows)
+    found = []
+    for (start, other), pairs in zip(_triangle(n, block_rows), _in_order(join.block, n, block_rows), strict=True):
+        found.append(pairs)
         if progress:
-            rows, columns = products.shape
+            rows, columns = min(block_rows, n - start), min(block_rows, n - other)
             progress(rows * (rows - 1) // 2 if start == other else rows * columns)
     return _sorted_pairs(found)
+
+
+class _Join:
+    """What the blocks of one join have in common."""
+
+    def __init__(self, embeddings: NDArray[np.float32], threshold: float, block_rows: int) -> None:
+        self.embeddings, self.threshold, self.block_rows = embeddings, threshold, block_rows
+        n, d = embeddings.shape
+        self.cut = np.float32(threshold - _float32_error(d))
+        self.integers: list[IntegerBlock] = []
+        if n > _FEW_ROWS and d < MOST_DIMENSIONS:
+            self.products = IntegerProducts()
+            short = shorter_rows(embeddings, threshold)
+            self.integers = [IntegerBlock.of(short[start : start + block_rows]) for start in range(0, n, block_rows)]
+
+    def block(self, start: int, other: int) -> Found:
+        """Return the pairs of the rows from `start` and those from `other` on; left < right."""
+        first, second = self._rows(start), self._rows(other)
+        i, j = np.divmod(self._candidates(start, other), len(second))
+        near = _products(first, i, second, j) >= self.cut
+        if start == other:
+            near &= i < j
+        i, j = i[near], j[near]
+        similarity = _rescore(first, i, second, j)
+        keep = similarity.astype(np.float64) >= self.threshold
+        return (i[keep] + start).astype(np.int32), (j[keep] + other).astype(np.int32), similarity[keep]
+
+    def _candidates(self, start: int, other: int) -> NDArray[np.int64]:
+        first, second = self._rows(start), self._rows(other)
+        if self.integers:
+            left, right = self.integers[start // self.block_rows], self.integers[other // self.block_rows]
+            places = self.products.candidates(left, right, self.threshold)
+            if len(places) * _CANDIDATES <= len(first) * len(second):
+                return places
+        return np.flatnonzero(first @ second.T >= self.cut)
+
+    def _rows(self, start: int) -> NDArray[np.float32]:
+        return self.embeddings[start : start + self.block_rows]
 
 
 def nearest(
@@ -179,31 +224,31 @@ def _float32_error(dimension: int) -> float:
     return d * unit_roundoff / (1 - d * unit_roundoff) * (1.0 + _UNIT_TOLERANCE) ** 2
 
 
-def _triangle(embeddings: NDArray[np.float32], block_rows: int) -> Iterator[Blocks]:
-    """Yield (row offset, column offset, products) for each block on or above the diagonal; the buffer is reused."""
-    n = len(embeddings)
-    buffer = np.empty(min(block_rows, n) ** 2, dtype=np.float32)
+def _triangle(n: int, block_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield (row offset, column offset) of each block on or above the diagonal."""
     for start in range(0, n, block_rows):
-        block = embeddings[start : start + block_rows]
         for other in range(start, n, block_rows):
-            columns = embeddings[other : other + block_rows]
-            out = buffer[: len(block) * len(columns)].reshape(len(block), len(columns))
-            yield start, other, np.matmul(block, columns.T, out=out)
+            yield start, other
 
 
-def _at_least(products: NDArray[np.float32], cut: np.float32) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    flat = np.flatnonzero(products >= cut)
-    i, j = np.divmod(flat, products.shape[1])
-    return i.astype(np.int32), j.astype(np.int32)
-
-
-def _upper(i: NDArray[np.int32], j: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    above = i < j
-    return i[above], j[above]
+def _in_order(block: Callable[[int, int], Found], n: int, block_rows: int) -> Iterator[Found]:
+    """Yield `block` of each of `_triangle`, computed by all cores, at most a few blocks ahead."""
+    threads = usable_cores()
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[Found]] = deque()
+    try:
+        for start, other in _triangle(n, block_rows):
+            waiting.append(pool.submit(block, start, other))
+            if len(waiting) > _AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # on an interrupt, do not work through the rest first
 
 
 def _rescore(
-    left_rows: NDArray[np.float32], left: NDArray[np.int32], right_rows: NDArray[np.float32], right: NDArray[np.int32]
+    left_rows: NDArray[np.float32], left: NDArray[np.int64], right_rows: NDArray[np.float32], right: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return `cosine` of the named rows, gathering a bounded number of them at a time."""
     result = np.empty(len(left), dtype=np.float32)
@@ -213,7 +258,18 @@ def _rescore(
     return result
 
 
-def _sorted_pairs(found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]) -> SimilarPairs:
+def _products(
+    left_rows: NDArray[np.float32], left: NDArray[np.int64], right_rows: NDArray[np.float32], right: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the float32 products of the named rows, gathering a bounded number of them at a time."""
+    result = np.empty(len(left), dtype=np.float32)
+    for start in range(0, len(left), _RESCORE_ROWS):
+        part = slice(start, start + _RESCORE_ROWS)
+        np.einsum("ij,ij->i", left_rows[left[part]], right_rows[right[part]], out=result[part])
+    return result
+
+
+def _sorted_pairs(found: list[Found]) -> SimilarPairs:
     if not found:
         empty = np.empty(0, dtype=np.int32)
         return SimilarPairs(empty, empty, np.empty(0, dtype=np.float32))

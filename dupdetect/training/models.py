@@ -74,7 +74,7 @@ def freeze_layers(model: SentenceTransformer, count: int) -> None:
     them, so a step costs a third less with half of the layers. Raises InputError when the base has fewer layers."""
     network = getattr(model[0], "auto_model", None)
     layers = getattr(getattr(network, "encoder", None), "layer", ())
-    if len(layers) < count:
+    if network is None or len(layers) < count:
         raise InputError(f"{count} layers are to be frozen, but this base has {len(layers)}. Lower frozen_layers.")
     for part in (network.embeddings, *layers[:count]):
         part.requires_grad_(False)
