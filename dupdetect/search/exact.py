@@ -151,23 +151,24 @@ class _Join:
     def block(self, start: int, other: int) -> Found:
         """Return the pairs of the rows from `start` and those from `other` on; left < right."""
         first, second = self._rows(start), self._rows(other)
-        i, j = np.divmod(self._candidates(start, other), len(second))
-        near = _products(first, i, second, j) >= self.cut
+        i, j = self._candidates(start, other)
         if start == other:
-            near &= i < j
-        i, j = i[near], j[near]
+            above = i < j
+            i, j = i[above], j[above]
         similarity = _rescore(first, i, second, j)
         keep = similarity.astype(np.float64) >= self.threshold
         return (i[keep] + start).astype(np.int32), (j[keep] + other).astype(np.int32), similarity[keep]
 
-    def _candidates(self, start: int, other: int) -> NDArray[np.int64]:
+    def _candidates(self, start: int, other: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         first, second = self._rows(start), self._rows(other)
         if self.integers:
             left, right = self.integers[start // self.block_rows], self.integers[other // self.block_rows]
             places = self.products.candidates(left, right, self.threshold)
             if len(places) * _CANDIDATES <= len(first) * len(second):
-                return places
-        return np.flatnonzero(first @ second.T >= self.cut)
+                i, j = np.divmod(places, len(second))
+                near = _products(first, i, second, j) >= self.cut
+                return i[near], j[near]
+        return np.divmod(np.flatnonzero(first @ second.T >= self.cut), len(second))
 
     def _rows(self, start: int) -> NDArray[np.float32]:
         return self.embeddings[start : start + self.block_rows]
