@@ -8,7 +8,7 @@
 A map, from the bottom up (each module imports only what stands above it here):
 
     errors          what can go wrong;  progress: who is told;  atomic: files that appear whole or not at all
-    frozen          results that stay what they are
+    frozen          results that stay what they are;  cores: how many threads are worth starting
     markup          HTML out of a text
     text            canonical(): the one definition of "the same question text"
     tables          tabular files and frames, every cell as it came

@@ -28,6 +28,7 @@ from dupdetect.clustering import connection_strength, resolve
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, unread
 from dupdetect.encoder import Encoder
+from dupdetect.encoder.cache import CachedEncoder, cached_texts, uncached
 from dupdetect.encoder.load import load_encoder, save_encoder
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
@@ -50,9 +51,9 @@ MODEL_CARD = "README.md"
 class Detector:
     """Decides which texts ask the same thing: cosine similarity at or above a calibrated threshold.
 
-    Immutable: `at` and `calibrate` return new detectors. Texts are compared in their canonical form (`dupdetect.text`),
-    each distinct one is encoded once, and a blank text is never a duplicate of anything. Nor are two texts duplicates
-    that hold different words which the encoder does not know (`dupdetect.encoded_texts`).
+    Immutable: `at`, `cached` and `calibrate` return new detectors. Texts are compared in their canonical form
+    (`dupdetect.text`), each distinct one is encoded once, and a blank text is never a duplicate of anything. Nor are
+    two texts duplicates that hold different words which the encoder does not know (`dupdetect.encoded_texts`).
     """
 
     encoder: Encoder
@@ -142,13 +143,13 @@ class Detector:
         return cls(encoder, calibration, name)
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None) -> Path:
-        """Write the detector to a folder that `from_pretrained` reads; return the folder.
+        """Write the detector to a folder that `from_pretrained` reads; return the folder. A cache is no part of it.
 
         Raises OutputExistsError when it exists and `overwrite` is not set.
         """
         target = Path(folder)
         with atomic_folder(target, overwrite=overwrite, expected=written_files(target), marker=MANIFEST) as place:
-            encoder = save_encoder(self.encoder, place)
+            encoder = save_encoder(uncached(self.encoder), place)
             calibration = None
             if self.calibration is not None:
                 calibration = self.calibration.to_dict()
@@ -184,6 +185,16 @@ class Detector:
             confidence=confidence,
         )
         return replace(self, calibration=calibration)
+
+    def cached(self, path: str | Path) -> Detector:
+        """Return a detector that decides the same, and encodes only texts whose vectors are not in the file `path`.
+
+        The file is made if it is not there, and grows. Several detectors and processes may use it at once.
+        `dupdetect.encoder.cache` says what it holds, and when a vector is taken from it.
+
+        Raises ArtifactError for a file that is something else, damaged, of a newer format, or cannot be made.
+        """
+        return replace(self, encoder=CachedEncoder(uncached(self.encoder), path))
 
     # Pairs -------------------------------------------------------------------------------------------------------
 
@@ -263,9 +274,11 @@ class Detector:
         check_keep(policy, asked)
         calibration = self.require_calibration()
         seconds: dict[str, float] = {}
+        cached_before = cached_texts(self.encoder)
         with _timed(seconds, "encode"):
             texts = encode_texts(self.encoder, asked.texts, progress)
             missed = unread(texts, self._truncated(texts), texts.position)
+        cached = cached_texts(self.encoder) - cached_before
         with _timed(seconds, "search"):
             pairs = texts.similar(calibration.threshold, progress)
         with _timed(seconds, "cluster"):
@@ -291,7 +304,8 @@ class Detector:
                 "keep": str(policy),
                 "truncated_rows": missed.truncated_rows,
                 "unknown_word_rows": missed.unknown_rows,
-                "encoded_texts": n,
+                "encoded_texts": n - cached,
+                "cached_texts": cached,
                 "seconds": seconds,
             },
         )

@@ -26,7 +26,7 @@ import numpy as np
 from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
 from measures import measured
 from train_default import averaged, taught
-from training_data import QUORA, SPLIT_SEED, natural_splits, quora_pairs
+from training_data import QUORA, SPLIT_SEED, natural_splits, quora_pairs, unlabelled_texts
 
 from dupdetect import QuestionPairs
 from dupdetect.cli import show
@@ -92,7 +92,7 @@ def main() -> None:
             base=str(options.base), evaluate_every=options.steps, checkpoint_every=25, **budget, **choices
         )
         if "distillation" in config.parts and teacher is None:
-            teacher = taught(splits, options.teacher, options.work)
+            teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
         tuned = options.work / f"ablation-{options.steps}" / name.replace(", ", "_").replace(" ", "-")
         tuned.parent.mkdir(exist_ok=True)
         minutes = trained(config, parts, tuned, teacher)

@@ -110,10 +110,9 @@ def training_section() -> str:
     return f"""## Training
 
 - `scripts/train_default.py` with `scripts/default_training.json`: {config["steps"]:,} steps of {config["batch_size"]}
-  pairs; contrastive (logistic), ranking within batches of one topic, and distillation from a teacher on texts of many
-  domains, without labels, which `scripts/training_data.py` lists. The vectors of the tokens stayed.
-- The teacher: all-mpnet-base-v2 (Apache-2.0), its upper half fine-tuned on the same train split, and averaged with
-  itself as it was (`scripts/default_teacher.json`).
+  pairs; contrastive (logistic), ranking within batches of one topic, and distillation from all-mpnet-base-v2
+  (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The vectors of the tokens
+  stayed.
 - Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora duplicates that touch no
   question of another split.
 - The weights are {tuned["share_of_base"]:.0%} those of the base, and the rest the trained ones: the share was chosen

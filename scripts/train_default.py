@@ -4,12 +4,10 @@
     python scripts/export_encoder.py --model WORK/seed-0/encoder      then these two put it into the package
     python scripts/build_detector.py
 
-Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. The configs are
-`scripts/default_training.json` and, of the teacher, `scripts/default_teacher.json`. Run again after an interruption, it
-goes on where it was. What it writes:
+Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. `scripts/default_training.json` is the
+config. Run again after an interruption, it goes on where it was. What it writes:
 
-    WORK/teacher/             the teacher, fine-tuned on the train pairs first, and averaged with itself as it was
-    WORK/teacher.npz          its vectors of texts of many domains, without labels, encoded once
+    WORK/teacher.npz          what the teacher says of unlabelled texts, encoded once
     WORK/seed-0/tuned/        the model with the best validation score
     WORK/seed-0/shares.json   what averaging it with the base gives, by the base's share
     WORK/seed-0/encoder/      the average that was chosen, a sentence-transformers folder
@@ -42,16 +40,12 @@ from dupdetect.atomic import atomic_file
 from dupdetect.cli import show
 from dupdetect.encoder import Encoder
 from dupdetect.search import cosine
-from dupdetect.splits import Splits
 from dupdetect.training import Teacher, TrainingConfig, average_weights, fine_tune
 from dupdetect.training.models import compute_type, encode, load_model
 
 LEDGER = RESULTS / "training.json"
 CONFIG = Path(__file__).with_name("default_training.json")
-TEACHER_CONFIG = Path(__file__).with_name("default_teacher.json")
-TEACHER_VALIDATION = 1_500
-"""Pairs; a look at what the teacher has learned, which decides nothing."""
-SHARES = (0.0, 0.2, 0.4)
+SHARES = (0.0, 0.2, 0.4, 0.6)
 
 
 def main() -> None:
@@ -65,7 +59,7 @@ def main() -> None:
     config = dataclasses.replace(TrainingConfig.read(options.config), base=str(options.base), seed=options.seed)
     tuned = place / "tuned"
     if not tuned.exists():
-        teacher = taught(splits, options.teacher, options.work)
+        teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
         fine_tune(config, train, splits.validation, tuned, resume=True, teacher=teacher, progress=show)
     shares = measured_shares(options.base, tuned, splits.validation, place)
     share = chosen(shares)
@@ -113,16 +107,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def taught(splits: Splits, teacher: Path, work: Path) -> Teacher:
-    """What the teacher, fine-tuned, says of unlabelled texts; from the cache, where it holds these texts."""
-    tuned, cache = work / "teacher", work / "teacher.npz"
-    if not tuned.exists():
-        config = dataclasses.replace(TrainingConfig.read(TEACHER_CONFIG), base=str(teacher))
-        validation = splits.validation.select(np.arange(TEACHER_VALIDATION))
-        fine_tune(config, splits.train, validation, tuned, resume=True, progress=show)
-    texts = unlabelled_texts(splits.train)
+def taught(texts: list[str], teacher: Path, cache: Path) -> Teacher:
+    """What the teacher says of the texts; from the cache, where it holds these texts."""
     if not cache.exists() or stored(cache)[0] != texts:
-        model = load_model(str(tuned))
+        model = load_model(str(teacher))
         rows = encode(model, texts, compute_type("auto", torch.device(model.device)))
         with atomic_file(cache, overwrite=True) as path, path.open("wb") as file:
             np.savez(file, texts=np.array(texts), embeddings=rows.astype(np.float16))

@@ -369,6 +369,7 @@ def test_score_knows_the_pairs_that_dedupe_writes(capsys, export, tmp_path):
     [
         (["-o", "out.csv"], "--output"),
         (["--left", "x", "--right", "y"], "--left and --right"),
+        (["--cache", "vectors.sqlite"], "--cache"),
         (["--encoding", "utf-8"], "--encoding"),
         (["--on-bad-rows", "error"], "--on-bad-rows"),
         (["--overwrite", "--excel-safe"], "--excel-safe and --overwrite"),
@@ -668,6 +669,7 @@ def test_names_that_are_empty_or_too_long(capsys, export, tmp_path):
     assert "name of the file is empty" in fails(capsys, "dedupe", "")
     for arguments in (
         ("dedupe", export, "-o", ""),
+        ("dedupe", export, "--cache", ""),
         ("score", export, "-o", ""),
         ("split", export, "-o", " "),
         ("calibrate", "default", export, "-o", ""),

@@ -199,7 +199,6 @@ CHANGES = {
     "max_tokens": ({}, 5),
     "dropout": ({}, 0.3),
     "train_embeddings": ({}, False),
-    "frozen_layers": ({}, 1),
     "lora_rank": ({}, 4),
     "objective": ({}, "ranking"),
     "weights": ({}, {"contrastive": 1.0, "ranking": 3.0}),
@@ -279,20 +278,6 @@ def test_frozen_token_vectors_stay_and_the_rest_moves(base, data, tmp_path):
     moved = {name for name in new if not torch.equal(new[name], old[name])}
     assert moved
     assert not any("word_embeddings" in name for name in moved)
-
-
-def test_frozen_layers_stay_and_those_above_move(base, data, tmp_path):
-    old = load_model(base).state_dict()
-    new = weights_of(fine_tune(config_of(base, frozen_layers=1), *data, tmp_path / "model"))
-    moved = {name for name in new if not torch.equal(new[name], old[name])}
-    assert moved
-    assert all(".layer.0." not in name and ".embeddings." not in name for name in moved)
-    adapted = weights_of(fine_tune(config_of(base, frozen_layers=1, lora_rank=3), *data, tmp_path / "adapted"))
-    moved = {name for name in adapted if not torch.equal(adapted[name], old[name])}
-    assert moved
-    assert all(".layer.1." in name for name in moved)
-    with pytest.raises(InputError, match="99 layers are to be frozen, but this base has"):
-        fine_tune(config_of(base, frozen_layers=99), *data, tmp_path / "other")
 
 
 # The base, and other teachers.

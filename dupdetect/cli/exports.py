@@ -11,6 +11,7 @@ import click
 
 from dupdetect.cli.options import (
     against_options,
+    cache_option,
     csv_output_option,
     excel_option,
     json_option,
@@ -19,6 +20,7 @@ from dupdetect.cli.options import (
     output_name,
     overwrite_option,
     point_options,
+    say_cache_use,
     table_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show, write_table
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 )
 @point_options
 @model_option
+@cache_option
 @table_options
 @excel_option
 @overwrite_option
@@ -63,6 +66,7 @@ def dedupe(
     keep: str,
     point: dict[str, Any],
     model: str | None,
+    cache: str | None,
     reading: dict[str, Any],
     excel_safe: bool,
     overwrite: bool,
@@ -86,6 +90,7 @@ def dedupe(
     dupdetect dedupe tickets.csv --text subject --text description --id ticket_no
     dupdetect dedupe forum.parquet --keep max:votes -o unique-questions
     dupdetect dedupe export.csv --min-precision 0.8 --excel-safe
+    dupdetect dedupe tonight.csv --cache vectors.sqlite
     cat export.csv | dupdetect dedupe - -o out --json
     """
     from dupdetect.keep import parse_keep
@@ -96,15 +101,16 @@ def dedupe(
     replaced = _made_from(target)
     if replaced and not overwrite:
         raise OutputExistsError(target, replaced)
-    check_free(target, overwrite, export)
+    check_free(target, overwrite, export, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, **reading)
-    detector = load_detector(model).at(**point)
+    detector = load_detector(model, cache).at(**point)
     result = detector.deduplicate(questions, keep=keep, progress=show)
     result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     if replaced and PurePath(replaced).name != PurePath(export).name:
         click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
     for note in result.notes:
         click.echo(f"Note: {printable(note)}", err=True)
+    say_cache_use(detector)
     record = result.record()
     click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(_summary(record, target)))
 
@@ -119,6 +125,7 @@ def dedupe(
 @click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches per query, at most.")
 @point_options
 @model_option
+@cache_option
 @table_options
 @against_options
 @excel_option
@@ -133,6 +140,7 @@ def match(
     top_k: int,
     point: dict[str, Any],
     model: str | None,
+    cache: str | None,
     reading: dict[str, Any],
     against_reading: dict[str, Any],
     excel_safe: bool,
@@ -149,14 +157,16 @@ def match(
     \b
     dupdetect match new.csv --against faq.csv -o matched.csv
     dupdetect match tickets.csv --text subject --against faq.csv --against-text question --top-k 1
+    dupdetect match new.csv --against archive.csv --cache vectors.sqlite
     """
     if queries == against == "-":
         raise click.UsageError("Only one of QUERIES and --against can be -: there is one standard input. Name a file.")
-    check_free(output, overwrite, queries, against)
+    check_free(output, overwrite, queries, against, *([cache] if cache else []))
     asked = _questions_of(queries, "", text, None, reading)
     known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)
-    detector = load_detector(model).at(**point)
+    detector = load_detector(model, cache).at(**point)
     matches = detector.match(asked, known, top_k=top_k, progress=show)
+    say_cache_use(detector)
     try:
         write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
     except BrokenPipeError:  # `head` has what it wanted; what is said on stderr is for someone else

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dupdetect.cli.terminal import printable
+
 if TYPE_CHECKING:
     from dupdetect.calibration import Criterion
     from dupdetect.detector import Detector
 
 __all__ = [
     "against_options",
+    "cache_option",
     "criterion_options",
     "csv_output_option",
     "excel_option",
@@ -26,6 +29,7 @@ __all__ = [
     "overwrite_option",
     "pair_options",
     "point_options",
+    "say_cache_use",
     "table_options",
 ]
 
@@ -82,9 +86,9 @@ def criterion_of(min_precision: float | None, min_recall: float | None) -> Crite
 
 
 def output_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
-    """Return the name of an output; wrong usage when it is empty, as that of a variable that is not set."""
+    """Return the name of an output or a cache; wrong usage when it is empty, as that of a variable that is not set."""
     if output is not None and not output.strip():
-        raise click.BadParameter("the name is empty. Name the output.", context, parameter)
+        raise click.BadParameter("the name is empty. Name a file or a folder.", context, parameter)
     return output
 
 
@@ -103,6 +107,13 @@ def csv_name(context: click.Context, parameter: click.Parameter, output: str | N
 
 
 model_option = click.option("--model", metavar="M", help="A detector folder, instead of the shipped one.")
+cache_option = click.option(
+    "--cache",
+    metavar="FILE",
+    callback=output_name,
+    help="Keep the vectors of texts in FILE, which is made if it is not there, and encode only texts that it does not "
+    "have. The result is the same. It holds no text, but keep it as you keep the export.",
+)
 point_options = together(
     "point",
     operating_point,
@@ -167,7 +178,16 @@ csv_output_option = click.option(
 )
 
 
-def load_detector(model: str | None) -> Detector:
+def load_detector(model: str | None, cache: str | None = None) -> Detector:
     from dupdetect.detector import Detector
 
-    return Detector.from_pretrained(None if model in (None, SHIPPED) else model)
+    detector = Detector.from_pretrained(None if model in (None, SHIPPED) else model)
+    return detector if cache is None else detector.cached(cache)
+
+
+def say_cache_use(detector: Detector) -> None:
+    """Say on stderr how many texts were encoded and how many came from the cache, if there is one."""
+    from dupdetect.encoder.cache import CachedEncoder
+
+    if isinstance(detector.encoder, CachedEncoder):
+        click.echo(f"Note: {printable(detector.encoder.summary())}", err=True)

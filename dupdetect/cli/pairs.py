@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from dupdetect.cli.options import (
+    cache_option,
     csv_output_option,
     excel_option,
     json_option,
@@ -21,6 +22,7 @@ from dupdetect.cli.options import (
     overwrite_option,
     pair_options,
     point_options,
+    say_cache_use,
     table_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show, write_table
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from dupdetect.detector import Detector
     from dupdetect.tables import Table
 
-FILE_ONLY = ("left", "right", "output", "encoding", "delimiter", "on_bad_rows", "excel_safe", "overwrite")
+FILE_ONLY = ("left", "right", "output", "cache", "encoding", "delimiter", "on_bad_rows", "excel_safe", "overwrite")
 """What `score` takes for a file of pairs, and not for two texts."""
 
 
@@ -41,6 +43,7 @@ FILE_ONLY = ("left", "right", "output", "encoding", "delimiter", "on_bad_rows", 
 @csv_output_option
 @point_options
 @model_option
+@cache_option
 @table_options
 @excel_option
 @overwrite_option
@@ -52,6 +55,7 @@ def score(
     output: str | None,
     point: dict[str, Any],
     model: str | None,
+    cache: str | None,
     reading: dict[str, Any],
     excel_safe: bool,
     overwrite: bool,
@@ -80,9 +84,11 @@ def score(
         raise InputError(f"There is no file {what[0]}. Give two texts (in quotes), or one file of pairs.")
     from dupdetect.tables import read_table
 
-    check_free(output, overwrite, what[0])
+    check_free(output, overwrite, what[0], *([cache] if cache else []))
     table = read_table(what[0], **reading)
-    columns, rows = _scored(table, left, right, load_detector(model).at(**point))
+    detector = load_detector(model, cache).at(**point)
+    columns, rows = _scored(table, left, right, detector)
+    say_cache_use(detector)
     write_table(output, columns, rows, excel_safe=excel_safe, overwrite=overwrite)
 
 

@@ -87,8 +87,8 @@ class Deduplication(Frozen):
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
     calibration: what was decided with.  notes: what was detected, repaired or left out, a sentence each.
-    run: the name of the model, the keep policy, the texts encoded, the rows truncated and those with unknown words, and
-    the seconds of each stage.
+    run: the name of the model, the keep policy, the texts encoded and those taken from a cache, the rows truncated and
+    those with unknown words, and the seconds of each stage.
     """
 
     questions: Questions

@@ -44,8 +44,6 @@ class TrainingConfig:
     `dropout`: share in [0, 1) of values dropped in training; None = as the base does. 0 was the fastest, and no worse.
     `train_embeddings`: whether the vectors of the tokens are trained too; without, words that the pairs never show keep
     their place among the others.
-    `frozen_layers`: so many of the lowest layers keep their weights, and with any so do the embeddings below them; a
-    large base trains faster so.
     `lora_rank`: instead of the weights, low-rank adapters of the linear layers are trained, and merged into the weights
     at the end; None = the weights themselves. Adapters want about ten times the learning rate.
 
@@ -82,7 +80,6 @@ class TrainingConfig:
     max_tokens: int | None = 128
     dropout: float | None = 0.0
     train_embeddings: bool = True
-    frozen_layers: int = 0
     lora_rank: int | None = None
     objective: Objective = "joint"
     weights: Mapping[str, float] = field(default_factory=lambda: dict(_JOINT))
@@ -128,12 +125,10 @@ class TrainingConfig:
         object.__setattr__(self, "weights", dict(self.weights))
 
     def _check_numbers(self) -> None:
-        for name, least in (("max_tokens", 4), ("lora_rank", 1), ("batch_size", 2), ("steps", 1)):
+        for name, least in (("max_tokens", 4), ("lora_rank", 1), ("batch_size", 2), ("steps", 1), ("seed", 0)):
             self._check(name, whole=True, low=least)
         for name in ("evaluate_every", "checkpoint_every", "length_buckets", "topics"):
             self._check(name, whole=True, low=1)
-        for name in ("seed", "frozen_layers"):
-            self._check(name, whole=True, low=0)
         for name in ("scale", "temperature", "epochs", "learning_rate"):
             self._check(name, low=0, strictly_above=True)
         self._check("weight_decay", low=0)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
-from torch import nn
 
 from dupdetect.errors import InputError, MissingExtraError
 
@@ -17,7 +16,7 @@ __all__ = ["add_adapters"]
 
 
 def add_adapters(model: SentenceTransformer, rank: int, seed: int) -> Any:
-    """Put adapters beside the matrices of `model` that are not frozen yet, freeze everything else, and return what
+    """Put adapters beside the attention and feed-forward matrices of `model`, freeze everything else, and return what
     has `merge_and_unload()`, which adds the changes to the weights and leaves an ordinary model.
 
     Until the first step nothing changes: one factor starts at 0, the other at random from `seed`. The changes count
@@ -33,7 +32,4 @@ def add_adapters(model: SentenceTransformer, rank: int, seed: int) -> Any:
     if network is None:
         raise InputError("This base is no Transformer, so there is nothing to adapt. Leave lora_rank out.")
     torch.manual_seed(seed)
-    targets = [
-        name for name, part in network.named_modules() if isinstance(part, nn.Linear) and part.weight.requires_grad
-    ]
-    return LoraModel(network, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets), "default")
+    return LoraModel(network, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), "default")

@@ -22,7 +22,6 @@ __all__ = [
     "embed",
     "encode",
     "freeze_embeddings",
-    "freeze_layers",
     "load_model",
     "set_dropout",
     "use_plain_attention",
@@ -67,17 +66,6 @@ def freeze_embeddings(model: SentenceTransformer) -> None:
         raise InputError("This base has no table of token embeddings to freeze. Pass train_embeddings=True.")
     for parameter in table.parameters():
         parameter.requires_grad_(False)
-
-
-def freeze_layers(model: SentenceTransformer, count: int) -> None:
-    """Leave the `count` lowest layers, and the embeddings below them, as they are. Nothing is computed back through
-    them, so a step costs a third less with half of the layers. Raises InputError when the base has fewer layers."""
-    network = getattr(model[0], "auto_model", None)
-    layers = getattr(getattr(network, "encoder", None), "layer", ())
-    if network is None or len(layers) < count:
-        raise InputError(f"{count} layers are to be frozen, but this base has {len(layers)}. Lower frozen_layers.")
-    for part in (network.embeddings, *layers[:count]):
-        part.requires_grad_(False)
 
 
 def use_plain_attention(model: SentenceTransformer) -> None:

@@ -28,7 +28,6 @@ from dupdetect.training.models import (
     embed,
     encode,
     freeze_embeddings,
-    freeze_layers,
     load_model,
     set_dropout,
     use_plain_attention,
@@ -69,8 +68,6 @@ class TrainingRun:
         use_plain_attention(self.model)
         if not config.train_embeddings:
             freeze_embeddings(self.model)
-        if config.frozen_layers:
-            freeze_layers(self.model, config.frozen_layers)
         self._adapters = None
         if config.lora_rank is not None:
             self._adapters = add_adapters(self.model, config.lora_rank, _seed(config.seed, 0, 4))
