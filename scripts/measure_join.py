@@ -39,7 +39,7 @@ ROUNDING = 2e-5
 
 def main() -> None:
     detector = Detector.from_pretrained()
-    threshold = detector.threshold
+    threshold = detector.require_calibration().threshold
     texts = pl.read_parquet(DATA)["text"].head(max(SIZES)).to_list()
     forms = list(dict.fromkeys(canonical(text) for text in texts))
     with show("Encoding", len(forms), "text") as advance:
