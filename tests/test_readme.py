@@ -114,6 +114,13 @@ def test_the_scale_is_the_recorded_one():
     assert f"and {run['peak_memory_mb']} MB on 2 cores, {run['stages']['search']:.0f} s of it" in README
 
 
+def test_the_join_is_as_much_faster_as_was_recorded():
+    run = json.loads((RESULTS / "join.json").read_text())["runs"][-1]
+    assert f"takes {run['ratio']:.1f} times as long as this one" in README
+    assert run["texts"] > 99_000
+    assert run["differences_within_rounding"] == 0
+
+
 def test_what_was_shipped_is_what_was_measured():
     """The numbers in the results belong to the encoder in the package."""
     manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())
