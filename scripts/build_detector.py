@@ -1,24 +1,19 @@
 """Calibrate the exported encoder, measure the detector on test questions once, and write it into the package.
 
-    python scripts/export_encoder.py --model FOLDER      first: makes model.onnx and tokenizer.json
-    python scripts/build_detector.py --model FOLDER      then this
+    python scripts/export_encoder.py     first: makes model.onnx and tokenizer.json
+    python scripts/build_detector.py     then this
 
 Reads the natural rows of `qqp_pairs.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
-dupdetect/pretrained/ (manifest, calibration, model card, and the weights in 16 bits for sentence-transformers) and
-scripts/results/shipped_detector.json.
+dupdetect/pretrained/ (manifest, calibration, model card) and scripts/results/shipped_detector.json.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import tempfile
-from pathlib import Path
 
 from ledger import RESULTS as FOLDER
 from ledger import ROOT, checksum, machine, versions
-from sentence_transformers import SentenceTransformer
 from training_data import QUORA, SPLIT_SEED, natural_splits
 
 from dupdetect import Detector, MaxF1, evaluate
@@ -29,17 +24,10 @@ from dupdetect.splits import Splits
 
 PRETRAINED = ROOT / "dupdetect" / "pretrained"
 RESULTS = FOLDER / "shipped_detector.json"
-EXPORT = FOLDER / "export_encoder.json"
 NAME = "dupdetect-default"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="the folder that model.onnx was exported from")
-    model = parser.parse_args().model
-    exported = json.loads(EXPORT.read_text("utf-8"))["model"]["weights_sha256"]
-    if checksum(model / "model.safetensors") != exported:
-        parser.error(f"{EXPORT.name} is of other weights than {model}. Run export_encoder.py first.")
     splits = natural_splits()
     splits.check()
     print(splits.report)
@@ -57,7 +45,6 @@ def main() -> None:
     print(evaluation)
     shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten
     detector.save_pretrained(PRETRAINED, model_card=model_card(detector, evaluation))
-    add_weights(model)
     RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -74,31 +61,13 @@ def record(detector: Detector, evaluation: Evaluation, splits: Splits) -> dict[s
     }
 
 
-def add_weights(model: Path) -> None:
-    """Put the model in 16 bits beside the detector, so that `SentenceTransformer` loads the folder too.
-
-    The manifest does not cover it: the detector does without, and so does a wheel.
-    """
-    with tempfile.TemporaryDirectory() as place:
-        halved = SentenceTransformer(str(model), device="cpu").half()
-        halved.save(place, create_model_card=False)
-        for path in sorted(Path(place).rglob("*")):
-            target = PRETRAINED / path.relative_to(place)
-            if path.is_file() and not target.exists():  # tokenizer.json is the detector's, and serves both
-                target.parent.mkdir(exist_ok=True)
-                shutil.copyfile(path, target)
-    config = PRETRAINED / "config.json"
-    # In 16 bits a processor is slow; loaded they are 32 again.
-    config.write_text(config.read_text("utf-8").replace('"float16"', '"float32"'), "utf-8")
-
-
 def cells(measured: Interval) -> str:
     return f"{measured.value:.4f} | {measured.low:.4f} to {measured.high:.4f}"
 
 
 def training_section() -> str:
     """How the exported weights were trained, by the ledger of `train_default.py`; nothing where they are the base's."""
-    exported = json.loads(EXPORT.read_text("utf-8"))["model"]["weights_sha256"]
+    exported = json.loads((FOLDER / "export_encoder.json").read_text("utf-8"))["model"]["weights_sha256"]
     ledger = FOLDER / "training.json"
     training = json.loads(ledger.read_text("utf-8")) if ledger.exists() else {"models": {}}
     models, config = training["models"], training.get("config")
