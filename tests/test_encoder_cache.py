@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import csv
+import importlib.metadata
 import inspect
 import os
 import pickle
@@ -149,15 +150,16 @@ def test_encoders_that_share_a_file_do_not_share_rows(path):
     assert opened(path)[0].encode(TEXTS).tobytes() == rows_of(TEXTS).tobytes()
 
 
-def _other_version(monkeypatch):
-    versions = {"onnxruntime": "0.0", "numpy": "0.0"}
-    monkeypatch.setattr(cache.metadata, "version", lambda name: versions.get(name, "1.0"))
+def test_the_versions_are_those_that_are_installed():
+    found = cache._versions()
+    assert found["onnxruntime"] == importlib.metadata.version("onnxruntime")
+    assert found["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        _other_version,
+        lambda patch: patch.setattr(cache, "_versions", lambda: {"onnxruntime": "0.0"}),
         lambda patch: patch.setattr(cache, "_processor", lambda: "another"),
         lambda patch: patch.setattr(cache, "__version__", "0.0"),
         lambda patch: patch.setattr("conftest.HashingEncoder.encode", _rounded_otherwise),

@@ -33,6 +33,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -287,15 +288,22 @@ def _no_cache(path: Path) -> ArtifactError:
 
 def _context(encoder: Encoder) -> bytes:
     """Return 32 bytes that are others when any row of the encoder could be another; see the top of this module."""
-    versions = {"dupdetect": __version__}
-    for name in _LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    named = [encoder.fingerprint, int(encoder.dimension), versions, platform.machine(), _processor()]
+    named = [encoder.fingerprint, int(encoder.dimension), __version__, _versions(), platform.machine(), _processor()]
     probe = np.ascontiguousarray(encoder.encode(list(_PROBE)), dtype=np.float32)
     return hashlib.sha256(json.dumps(named).encode() + probe.tobytes()).digest()
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the libraries that this process computes with; they stay while it runs."""
+    versions = {}
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+@cache
 def _processor() -> str:
     """Return what the system says about the processor; Linux names its instruction sets too."""
     try:
