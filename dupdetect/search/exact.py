@@ -113,9 +113,9 @@ def similar_pairs(
     """Return every pair of rows whose cosine similarity is at or above `threshold`, each once.
 
     embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
-    Beyond the result (12 bytes a pair), memory is 2 n d bytes and, for each thread, two blocks of block_rows x
-    block_rows numbers of 4 bytes. `progress` is called with the number of pairs compared since its last call; they sum
-    to n (n - 1) / 2.
+    Beyond the result (12 bytes a pair), memory is at most 6 n d bytes at the start and 2 n d later, some copies of
+    20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes. `progress` is called with
+    the number of pairs compared since its last call; they sum to n (n - 1) / 2.
 
     Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1].
     """
@@ -155,7 +155,7 @@ class _Join:
         if start == other:
             above = i < j
             i, j = i[above], j[above]
-        similarity = _rescore(first, i, second, j)
+        similarity = _of_pairs(cosine, first, i, second, j)
         keep = similarity.astype(np.float64) >= self.threshold
         return (i[keep] + start).astype(np.int32), (j[keep] + other).astype(np.int32), similarity[keep]
 
@@ -166,7 +166,7 @@ class _Join:
             places = self.products.candidates(left, right, self.threshold)
             if len(places) * _CANDIDATES <= len(first) * len(second):
                 i, j = np.divmod(places, len(second))
-                near = _products(first, i, second, j) >= self.cut
+                near = _of_pairs(_float32_products, first, i, second, j) >= self.cut
                 return i[near], j[near]
         return np.divmod(np.flatnonzero(first @ second.T >= self.cut), len(second))
 
@@ -248,26 +248,24 @@ def _in_order(block: Callable[[int, int], Found], n: int, block_rows: int) -> It
         pool.shutdown(cancel_futures=True)  # on an interrupt, do not work through the rest first
 
 
-def _rescore(
-    left_rows: NDArray[np.float32], left: NDArray[np.int64], right_rows: NDArray[np.float32], right: NDArray[np.int64]
+def _of_pairs(
+    measure: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
+    left_rows: NDArray[np.float32],
+    left: NDArray[np.int64],
+    right_rows: NDArray[np.float32],
+    right: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Return `cosine` of the named rows, gathering a bounded number of them at a time."""
+    """Return `measure` of the named rows, pair by pair, gathering a bounded number of them at a time."""
     result = np.empty(len(left), dtype=np.float32)
     for start in range(0, len(left), _RESCORE_ROWS):
         part = slice(start, start + _RESCORE_ROWS)
-        result[part] = cosine(left_rows[left[part]], right_rows[right[part]])
+        result[part] = measure(left_rows[left[part]], right_rows[right[part]])
     return result
 
 
-def _products(
-    left_rows: NDArray[np.float32], left: NDArray[np.int64], right_rows: NDArray[np.float32], right: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Return the float32 products of the named rows, gathering a bounded number of them at a time."""
-    result = np.empty(len(left), dtype=np.float32)
-    for start in range(0, len(left), _RESCORE_ROWS):
-        part = slice(start, start + _RESCORE_ROWS)
-        np.einsum("ij,ij->i", left_rows[left[part]], right_rows[right[part]], out=result[part])
-    return result
+def _float32_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    products: NDArray[np.float32] = np.einsum("ij,ij->i", left, right)
+    return products
 
 
 def _sorted_pairs(found: list[Found]) -> SimilarPairs:
