@@ -42,7 +42,10 @@ from dupdetect.text import canonical
 
 __all__ = ["Detector"]
 
-SHIPPED = Path(__file__).parent / "pretrained"
+SHIPPED = {
+    "default": Path(__file__).parent / "pretrained",
+    "fast": Path(__file__).parent / "pretrained_fast",
+}
 EVIDENCE = "evidence.npz"
 MODEL_CARD = "README.md"
 
@@ -78,17 +81,18 @@ class Detector:
     ) -> Detector:
         """Load a detector: the shipped one by default, else a folder that `save_pretrained` wrote.
 
+        tier: which of the shipped ones; "fast" sums vectors of tokens, and is calibrated for itself.
         A sentence-transformers folder or hub name gives a detector without calibration (needs the extra `train`).
         device, revision, local_files_only: passed on where torch runs the model; the shipped one runs on the processor.
 
         Raises ArtifactError for a folder that is missing, damaged or too new, EncoderMismatchError when its encoder is
         not the one that its calibration was fitted with, MissingExtraError where torch is needed and not there.
         """
-        if tier not in ("default", "fast"):
-            raise InputError(f"Unknown tier {tier!r}. This version ships tier='default'.")
-        if tier == "fast":
-            raise ArtifactError("This version ships no fast tier. Use tier='default'.")
-        folder = SHIPPED if name_or_path is None else Path(name_or_path)
+        if tier not in SHIPPED:
+            raise InputError(f"There is no tier {tier!r}. Shipped are {' and '.join(map(repr, SHIPPED))}.")
+        if name_or_path is not None and tier != "default":
+            raise InputError(f"tier={tier!r} means a shipped detector. Leave out {str(name_or_path)!r}, or the tier.")
+        folder = SHIPPED[tier] if name_or_path is None else Path(name_or_path)
         if not (folder / MANIFEST).exists() and not _names_a_detector(str(name_or_path), folder):
             encoder = load_encoder(
                 {"engine": "sentence-transformers", "name": str(name_or_path)},

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from domains import as_encoder
 from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
 from measures import measured
 from train_default import averaged, taught
@@ -81,7 +82,7 @@ def main() -> None:
     leaky = random_parts(quora_pairs(natural=True), safe)
     for name, parts in (("base", safe), (f"base, {RANDOM}", leaky)):
         if name not in results["rows"] and (not options.only or name in options.only):
-            row = measured(options.base, parts.calibration, parts.test, elsewhere=RANDOM not in name)
+            row = measured(as_encoder(options.base), parts.calibration, parts.test, elsewhere=RANDOM not in name)
             keep(results, name, row, 0.0)
     teacher = None
     for name, choices in ROWS.items():
@@ -96,11 +97,21 @@ def main() -> None:
         tuned = options.work / f"ablation-{options.steps}" / name.replace(", ", "_").replace(" ", "-")
         tuned.parent.mkdir(exist_ok=True)
         minutes = trained(config, parts, tuned, teacher)
-        keep(results, name, measured(tuned, parts.calibration, parts.test, elsewhere=RANDOM not in name), minutes)
+        keep(
+            results,
+            name,
+            measured(as_encoder(tuned), parts.calibration, parts.test, elsewhere=RANDOM not in name),
+            minutes,
+        )
         if name in AVERAGED:
             half = tuned.with_name(tuned.name + "_half")
             averaged(options.base, tuned, 0.5).save(str(half), create_model_card=False)
-            keep(results, f"{name}, averaged with the base", measured(half, parts.calibration, parts.test), minutes)
+            keep(
+                results,
+                f"{name}, averaged with the base",
+                measured(as_encoder(half), parts.calibration, parts.test),
+                minutes,
+            )
 
 
 def arguments() -> argparse.Namespace:

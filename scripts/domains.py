@@ -23,15 +23,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from ledger import checksum, machine, versions
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from training_data import DATA, banking_train, forum_halves, rows_of, with_body
 
 from dupdetect import metrics
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.onnx import OnnxEncoder
+from dupdetect.encoder.static import StaticEncoder
 from dupdetect.evaluation import n_way_accuracy
 from dupdetect.search import cosine
 from dupdetect.text import canonical
-from dupdetect.training import export_onnx
+from dupdetect.training import export_onnx, export_static
+from dupdetect.training.models import load_model
 
 FILES = (
     "semeval16_forum", "parade", "mediqa_rqe_train", "sts12_16", "banking77", "clinc150", "hwu64",
@@ -72,11 +75,17 @@ def test(encoder: Encoder) -> dict[str, float]:
     }
 
 
-def as_encoder(folder: Path) -> OnnxEncoder:
+def as_encoder(folder: Path) -> Encoder:
+    """The encoder that a detector would run: of an exported folder, or of a sentence-transformers one."""
     if (folder / "model.onnx").exists():
         return OnnxEncoder.load(folder)
+    if (folder / "vectors.npy").exists():
+        return StaticEncoder.load(folder)
+    model = load_model(str(folder))
     with tempfile.TemporaryDirectory() as place:
-        return OnnxEncoder.load(export_onnx(folder, place))
+        if isinstance(model[0], StaticEmbedding):
+            return StaticEncoder.load(export_static(model, place))
+        return OnnxEncoder.load(export_onnx(model, place))
 
 
 def _pairs(encoder: Encoder, left: pl.Series, right: pl.Series, labels: pl.Series) -> float:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from domains import as_encoder, test
+from domains import test
 
 from dupdetect import Detector, QuestionPairs, evaluate
+from dupdetect.encoder import Encoder
 
 
 def measured(
-    model: Path, calibration: QuestionPairs, pairs: QuestionPairs, *, elsewhere: bool = True
+    encoder: Encoder, calibration: QuestionPairs, pairs: QuestionPairs, *, elsewhere: bool = True
 ) -> dict[str, Any]:
     """Calibrate on one part, measure on the other, and (`elsewhere`) on other domains."""
-    encoder = as_encoder(model)
     found = evaluate(Detector.calibrate(encoder, calibration), pairs, seed=0)
     row: dict[str, Any] = {
         "threshold": found.pair.threshold,

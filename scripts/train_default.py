@@ -24,6 +24,7 @@ import argparse
 import dataclasses
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def main() -> None:
     ledger = started(config)
     for name, model in (("base", options.base), (f"seed {options.seed}", place / "encoder")):
         if name not in ledger["models"] or name != "base":
-            ledger["models"][name] = measured(model, splits.calibration, splits.test)
+            ledger["models"][name] = measured(as_encoder(model), splits.calibration, splits.test)
     curve = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text("utf-8").splitlines()]
     ledger["models"][f"seed {options.seed}"] |= {
         "share_of_base": share,
@@ -108,10 +109,19 @@ def arguments() -> argparse.Namespace:
 
 
 def taught(texts: list[str], teacher: Path, cache: Path) -> Teacher:
-    """What the teacher says of the texts; from the cache, where it holds these texts."""
-    if not cache.exists() or stored(cache)[0] != texts:
+    """What the teacher says of the texts."""
+
+    def encoded() -> NDArray[np.float32]:
         model = load_model(str(teacher))
-        rows = encode(model, texts, compute_type("auto", torch.device(model.device)))
+        return encode(model, texts, compute_type("auto", torch.device(model.device)))
+
+    return remembered(texts, encoded, cache)
+
+
+def remembered(texts: list[str], encoded: Callable[[], NDArray[np.float32]], cache: Path) -> Teacher:
+    """A teacher with these vectors of the texts; from the cache, where it holds these texts."""
+    if not cache.exists() or stored(cache)[0] != texts:
+        rows = encoded()
         with atomic_file(cache, overwrite=True) as path, path.open("wb") as file:
             np.savez(file, texts=np.array(texts), embeddings=rows.astype(np.float16))
     return Teacher(*stored(cache))

@@ -342,5 +342,5 @@ def test_results_cannot_be_changed(detector):
 def test_unknown_tiers():
     with pytest.raises(InputError, match="tier"):
         Detector.from_pretrained(tier="huge")
-    with pytest.raises(ArtifactError, match="fast tier"):
-        Detector.from_pretrained(tier="fast")
+    with pytest.raises(InputError, match="Leave out 'mine'"):
+        Detector.from_pretrained("mine", tier="fast")

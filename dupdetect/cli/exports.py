@@ -16,7 +16,7 @@ from dupdetect.cli.options import (
     excel_option,
     json_option,
     load_detector,
-    model_option,
+    model_options,
     output_name,
     overwrite_option,
     point_options,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "people and programs write them, and stop where a column could mean two things.",
 )
 @point_options
-@model_option
+@model_options
 @cache_option
 @table_options
 @excel_option
@@ -124,7 +124,7 @@ def dedupe(
 @csv_output_option
 @click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches per query, at most.")
 @point_options
-@model_option
+@model_options
 @cache_option
 @table_options
 @against_options

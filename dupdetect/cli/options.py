@@ -24,7 +24,7 @@ __all__ = [
     "excel_option",
     "json_option",
     "load_detector",
-    "model_option",
+    "model_options",
     "output_name",
     "overwrite_option",
     "pair_options",
@@ -36,8 +36,8 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CSV_SUFFIXES = ("", ".csv", ".txt")
-SHIPPED = "default"
-"""What is said instead of a folder to mean the shipped detector."""
+SHIPPED, FAST = "default", "fast"
+"""What is said instead of a folder to mean a shipped detector."""
 
 
 def together(name: str, read: Callable[..., Any], **options: Callable[..., Any]) -> Callable[[F], Callable[..., Any]]:
@@ -85,6 +85,12 @@ def criterion_of(min_precision: float | None, min_recall: float | None) -> Crite
     return MinRecall(min_recall) if min_recall is not None else MaxF1()
 
 
+def chosen_model(model: str | None, fast: bool) -> str | None:
+    if fast and model is not None:
+        raise click.UsageError("Give one of --model and --fast, not both: --fast is a detector of its own.")
+    return FAST if fast else model
+
+
 def output_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
     """Return the name of an output or a cache; wrong usage when it is empty, as that of a variable that is not set."""
     if output is not None and not output.strip():
@@ -106,7 +112,16 @@ def csv_name(context: click.Context, parameter: click.Parameter, output: str | N
     return output
 
 
-model_option = click.option("--model", metavar="M", help="A detector folder, instead of the shipped one.")
+model_options = together(
+    "model",
+    chosen_model,
+    model=click.option("--model", metavar="M", help="A detector folder, instead of the shipped one."),
+    fast=click.option(
+        "--fast",
+        is_flag=True,
+        help="The shipped detector that runs no network: many times faster, and it finds fewer of the duplicates.",
+    ),
+)
 cache_option = click.option(
     "--cache",
     metavar="FILE",
@@ -181,7 +196,10 @@ csv_output_option = click.option(
 def load_detector(model: str | None, cache: str | None = None) -> Detector:
     from dupdetect.detector import Detector
 
-    detector = Detector.from_pretrained(None if model in (None, SHIPPED) else model)
+    if model == FAST:
+        detector = Detector.from_pretrained(tier="fast")
+    else:
+        detector = Detector.from_pretrained(None if model in (None, SHIPPED) else model)
     return detector if cache is None else detector.cached(cache)
 
 

@@ -17,7 +17,7 @@ from dupdetect.cli.options import (
     excel_option,
     json_option,
     load_detector,
-    model_option,
+    model_options,
     output_name,
     overwrite_option,
     pair_options,
@@ -42,7 +42,7 @@ FILE_ONLY = ("left", "right", "output", "cache", "encoding", "delimiter", "on_ba
 @click.option("--right", metavar="COL", help="Column of the second question in PAIRS.csv.")
 @csv_output_option
 @point_options
-@model_option
+@model_options
 @cache_option
 @table_options
 @excel_option

@@ -7,6 +7,7 @@ from typing import Any
 
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.onnx import OnnxEncoder
+from dupdetect.encoder.static import StaticEncoder
 from dupdetect.encoder.transformer import TransformerEncoder
 from dupdetect.errors import ArtifactError, InputError
 
@@ -26,10 +27,11 @@ def load_encoder(
     Raises ArtifactError for an unknown engine or unusable files, InputError for a device that the engine has not.
     """
     engine = spec.get("engine")
-    if engine == OnnxEncoder.engine:
-        if device not in (None, "cpu"):
-            raise InputError(f"The ONNX encoder runs on the processor, not on {device!r}. Leave the device out.")
-        return OnnxEncoder.load(folder)
+    for kind in (OnnxEncoder, StaticEncoder):
+        if engine == kind.engine:
+            if device not in (None, "cpu"):
+                raise InputError(f"This encoder runs on the processor, not on {device!r}. Leave the device out.")
+            return kind.load(folder)
     if engine == TransformerEncoder.engine:
         return TransformerEncoder.load(
             str(spec.get("name", folder)), device=device, revision=revision, local_files_only=local_files_only
@@ -42,10 +44,10 @@ def save_encoder(encoder: Encoder, folder: Path) -> dict[str, Any]:
 
     Raises ArtifactError for an encoder of the caller's own making: only its author knows how to load it again.
     """
-    if not isinstance(encoder, OnnxEncoder | TransformerEncoder):
+    if not isinstance(encoder, OnnxEncoder | StaticEncoder | TransformerEncoder):
         raise ArtifactError(
-            f"An encoder of type {type(encoder).__name__} cannot be saved. Save a detector whose encoder is an ONNX or "
-            "sentence-transformers model."
+            f"An encoder of type {type(encoder).__name__} cannot be saved. Save a detector whose encoder is an ONNX, "
+            "static or sentence-transformers model."
         )
     encoder.save(folder)
     return {"engine": encoder.engine, "fingerprint": encoder.fingerprint, "dimension": encoder.dimension}

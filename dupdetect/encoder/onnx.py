@@ -18,8 +18,6 @@ moved by at most 0.009 (500 pairs), neither being nearer to float32.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +28,7 @@ from numpy.typing import NDArray
 
 from dupdetect.cores import usable_cores
 from dupdetect.encoder import Progress
-from dupdetect.encoder.unknown import unknown_words, unread_characters
+from dupdetect.encoder.tokens import Tokens
 from dupdetect.errors import ArtifactError
 
 __all__ = ["OnnxEncoder"]
@@ -41,13 +39,6 @@ _MAX_LENGTH = "max_length"  # the key in the ONNX file's metadata
 
 # So few that the activations of a layer stay in a core's cache: 2,048 took a quarter more time per text.
 _TOKENS_PER_BATCH = 256
-# The tokenizer's own objects take kilobytes per text; only so many exist at a time.
-_TEXTS_PER_TOKENIZATION = 4096
-
-# Far more than the model reads. The tokenizer would take megabytes apart, to the last token, and drop nearly all.
-_CHARACTERS_READ = 20_000
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class OnnxEncoder:
@@ -55,18 +46,13 @@ class OnnxEncoder:
 
     engine: ClassVar[str] = "onnx"
 
-    def __init__(
-        self, session: Any, tokenizer: Any, *, files: dict[str, bytes], max_length: int = 256, threads: int
-    ) -> None:
-        """Take over a one-thread onnxruntime `session` and a `tokenizers.Tokenizer`, made from `files` (name: content).
+    def __init__(self, session: Any, tokens: Tokens, *, files: dict[str, bytes], max_length: int, threads: int) -> None:
+        """Take over a one-thread onnxruntime `session` and the `tokens` made from `files` (name: content).
 
-        Texts are read up to `max_length` tokens, the two special ones included; `threads` batches run at a time.
+        `max_length`: that of the tokens; `threads` batches run at a time.
         """
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
         self._session = session
-        self._tokenizer = tokenizer
-        self._unknown = _unknown_id(tokenizer, files[_TOKENIZER])
+        self._tokens = tokens
         self._threads = threads
         self._files = files
         self.max_length = max_length
@@ -89,7 +75,6 @@ class OnnxEncoder:
     def _of(cls, files: dict[str, bytes], threads: int, folder: Path) -> OnnxEncoder:
         """Make the encoder from the contents of its files; `folder` is named in errors."""
         import onnxruntime
-        from tokenizers import Tokenizer
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -107,10 +92,10 @@ class OnnxEncoder:
         except Exception as error:  # onnxruntime's own errors have no common base
             raise _damaged(folder, _MODEL, "an encoder made by scripts/export_encoder.py") from error
         try:
-            tokenizer = Tokenizer.from_str(files[_TOKENIZER].decode())
+            tokens = Tokens(files[_TOKENIZER], max_length=max_length, special=True)
         except Exception as error:  # tokenizers raises bare Exception
             raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
-        encoder = cls(session, tokenizer, files=files, max_length=max_length, threads=threads)
+        encoder = cls(session, tokens, files=files, max_length=max_length, threads=threads)
         try:
             rows = encoder.encode(["a"])
         except Exception as error:  # what the graph takes and gives shows only when it runs
@@ -135,7 +120,7 @@ class OnnxEncoder:
         Any string can be encoded, the empty one too; lone surrogates read as U+FFFD. `progress` is called in the
         caller's thread.
         """
-        ids = [np.array(encoding.ids, dtype=np.int64) for encoding in self._tokenize(texts)]
+        ids = self._tokens.ids(texts)
         embeddings = np.empty((len(ids), self.dimension), dtype=np.float32)
 
         def run(batch: list[int]) -> int:
@@ -153,33 +138,14 @@ class OnnxEncoder:
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,) bool: which texts exceed `max_length` tokens or 20,000 characters; their end is ignored."""
-        result = np.array([len(text) > _CHARACTERS_READ for text in texts], dtype=np.bool_)
-        # No character makes more than four tokens (a Hangul syllable is taken apart into three letters).
-        candidates = [row for row, text in enumerate(texts) if not result[row] and 4 * len(text) > self.max_length - 2]
-        overflows = [len(encoding.overflowing) > 0 for encoding in self._tokenize([texts[row] for row in candidates])]
-        result[candidates] = overflows
-        return result
+        return self._tokens.truncated(texts)
 
     def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
         """Return for each text the words read as the unknown token, in part, or not at all.
 
         See `encoder.LimitedVocabulary` for what that means, and `encoder.unknown` for which marks must be read.
         """
-        unread = unread_characters(texts, lambda some: [encoding.ids for encoding in self._tokenize(some)])
-        result = []
-        for text, encoding in zip(texts, self._tokenize(texts), strict=True):
-            spans = encoding.offsets
-            known = [span for token, span in zip(encoding.ids, spans, strict=True) if token != self._unknown]
-            end = max(stop for _, stop in spans) if encoding.overflowing else min(len(text), _CHARACTERS_READ)
-            result.append(unknown_words(text, known, end, unread))
-        return result
-
-    def _tokenize(self, texts: Sequence[str]) -> Iterator[Any]:
-        if isinstance(texts, str):
-            raise TypeError("texts must be a sequence of strings, not one string: write encode([text])")
-        for start in range(0, len(texts), _TEXTS_PER_TOKENIZATION):
-            part = (text[:_CHARACTERS_READ] for text in texts[start : start + _TEXTS_PER_TOKENIZATION])
-            yield from self._tokenizer.encode_batch([_SURROGATE.sub("\ufffd", text) for text in part])
+        return self._tokens.unknown_words(texts)
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:
@@ -192,16 +158,6 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
-
-
-def _unknown_id(tokenizer: Any, content: bytes) -> int | None:
-    """Return the number of the token that stands for what the vocabulary lacks; None where there is no such token."""
-    model = json.loads(content)["model"]
-    if "unk_id" in model:  # a Unigram model names it by number, the others by its text
-        number: int | None = model["unk_id"]
-    else:
-        number = tokenizer.token_to_id(model.get("unk_token") or "")
-    return number
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -17,7 +17,7 @@ or step by step:
     run                 one step, one evaluation;  collapse: whether texts are still told apart
     checkpoints         to continue after a kill;  curves: metrics.jsonl and its picture
     fine_tuning         fine_tune: the whole
-    export              the int8 ONNX encoder
+    export              the int8 ONNX encoder;  static: models without a network, and their export
     comparison          the result beside its base;  model_card: both in words
     detectors           train_detector: all of it, to a folder that a detector is loaded from
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from dupdetect.training.models import average_weights
     from dupdetect.training.sources import load_pairs
     from dupdetect.training.splits import load_splits
+    from dupdetect.training.static import export_static, static_model
     from dupdetect.training.teachers import Teacher
 
 __all__ = [
@@ -53,10 +54,12 @@ __all__ = [
     "average_weights",
     "can_resume",
     "export_onnx",
+    "export_static",
     "fine_tune",
     "load_pairs",
     "load_splits",
     "mine_triplets",
+    "static_model",
     "train_detector",
 ]
 
@@ -69,10 +72,12 @@ _HOME = {
     "average_weights": "models",
     "can_resume": "detectors",
     "export_onnx": "export",
+    "export_static": "static",
     "fine_tune": "fine_tuning",
     "load_pairs": "sources",
     "load_splits": "splits",
     "mine_triplets": "mining",
+    "static_model": "static",
     "train_detector": "detectors",
 }
 _EXTRA = frozenset({"onnx", "onnxscript", "sentence_transformers", "torch", "transformers"})

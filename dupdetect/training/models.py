@@ -98,11 +98,13 @@ def embed(model: SentenceTransformer, texts: Sequence[str], dtype: torch.dtype |
     Texts of like length go through the model together, few at a time, so that little is padded.
     """
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    # A model without a network pads nothing; each portion would only cost it a gradient of all its vectors.
+    padded = getattr(model[0], "auto_model", None) is not None
     prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
     pieces = []
     # One context for all, in which each weight is converted once.
     with torch.autocast(model.device.type, dtype=dtype, enabled=dtype is not None):
-        for rows in _portions(order, texts):
+        for rows in _portions(order, texts) if padded else [order]:
             inputs: dict[str, Any] = model.preprocess([texts[row] for row in rows], prompt=prompt)
             inputs = {
                 name: value.to(model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -62,7 +63,8 @@ class TrainingRun:
         self.device = self.model.device
         self.dtype = compute_type(config.precision, self.device)
         self._longest = self.model.max_seq_length
-        if config.max_tokens is not None:
+        # A static model reads everything, and cannot be told not to.
+        if config.max_tokens is not None and self._longest != math.inf:
             self.model.max_seq_length = min(config.max_tokens, self._longest or config.max_tokens)
         set_dropout(self.model, config.dropout)
         use_plain_attention(self.model)
@@ -160,7 +162,8 @@ class TrainingRun:
         self.model.load_state_dict(self.best.weights)
         if self._adapters is not None:
             self._adapters.merge_and_unload()
-        self.model.max_seq_length = self._longest
+        if self.model.max_seq_length != self._longest:
+            self.model.max_seq_length = self._longest
         return self.model.eval()
 
     def checkpoint(self, identity: str) -> Checkpoint:

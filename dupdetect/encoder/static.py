@@ -1,0 +1,160 @@
+"""The fast encoder: a text is the sum of the vectors of its tokens, scaled to length 1. No network runs.
+
+A folder holds `tokenizer.json`, `vectors.npy`, (tokens, dimension) int8, and `scales.npy`, (tokens,) float32: what
+these whole numbers are multiplied by, so that a token counts as much as its vector is long. `scripts/train_fast.py`
+makes the folder that is shipped.
+
+The vectors of each text are added by themselves and in a fixed order, so its row depends on that text alone, to the
+last bit, whatever the batch and the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.cores import usable_cores
+from dupdetect.encoder import Progress
+from dupdetect.encoder.tokens import Tokens
+from dupdetect.errors import ArtifactError
+
+__all__ = ["StaticEncoder"]
+
+_VECTORS = "vectors.npy"
+_SCALES = "scales.npy"
+_TOKENIZER = "tokenizer.json"
+_FILES = (_VECTORS, _SCALES, _TOKENIZER)
+
+_LARGEST = 1e6  # of a scale: sums and squares stay far from where float32 ends
+
+_TEXTS_PER_BATCH = 4096
+_TOKENS_AT_A_TIME = 4096  # so few that their vectors stay in a core's cache
+
+
+class StaticEncoder:
+    """Turns texts into unit vectors by summing vectors of tokens; made with `StaticEncoder.load(folder)`."""
+
+    engine: ClassVar[str] = "static"
+
+    def __init__(self, files: dict[str, bytes], folder: Path) -> None:
+        """Take the contents of the three files; `folder` is named in errors."""
+        vectors, scales = (_array(files[name], folder, name) for name in (_VECTORS, _SCALES))
+        if vectors.ndim != 2 or vectors.dtype != np.int8 or not 0 < vectors.shape[1] <= 4096:
+            raise _damaged(folder, _VECTORS, "an array of (tokens, dimension) int8")
+        if scales.shape != vectors.shape[:1] or scales.dtype != np.float32 or not (np.abs(scales) < _LARGEST).all():
+            raise _damaged(folder, _SCALES, "an array of a float32 number for each token")
+        try:
+            self._tokens = Tokens(files[_TOKENIZER], max_length=None, special=False)
+        except Exception as error:  # tokenizers raises bare Exception
+            raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
+        if self._tokens.size > len(vectors):
+            raise _damaged(folder, _VECTORS, f"an array with a row for each of the {self._tokens.size:,} tokens")
+        self._files = files
+        self._vectors = vectors * scales[:, None]
+        self.dimension: int = vectors.shape[1]
+        digest = hashlib.sha256()
+        for part in (*(files[name] for name in _FILES), self.engine.encode()):
+            digest.update(hashlib.sha256(part).digest())
+        self.fingerprint = f"sha256:{digest.hexdigest()[:16]}"
+
+    @classmethod
+    def load(cls, folder: Path) -> StaticEncoder:
+        """Load the three files from `folder`.
+
+        Raises `ArtifactError` when a file is missing, damaged or not of an encoder.
+        """
+        files = {}
+        for name in _FILES:
+            try:
+                files[name] = (folder / name).read_bytes()
+            except OSError as error:
+                raise ArtifactError(
+                    f"Cannot read {folder / name}: {error.strerror or error}. The folder of a fast encoder holds "
+                    f"{_TOKENIZER}, {_VECTORS} and {_SCALES}."
+                ) from error
+        return cls(files, folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or send to another process as files, as the ONNX encoder is."""
+        return StaticEncoder, (self._files, Path("a copied encoder"))
+
+    def save(self, folder: Path) -> None:
+        """Write the three files, as they were loaded, into `folder`; `load` reads them back."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self._files.items():
+            (folder / name).write_bytes(content)
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return (n, dimension) float32 with rows of length 1, row i for `texts[i]`.
+
+        Any string can be encoded. One without tokens, such as the empty one, has the row (1, 0, ..., 0). `progress` is
+        called in the caller's thread.
+        """
+        embeddings = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for start in range(0, len(texts), _TEXTS_PER_BATCH):
+                ids = self._tokens.ids(texts[start : start + _TEXTS_PER_BATCH])
+                part = embeddings[start : start + len(ids)]
+                list(pool.map(lambda rows, ids=ids, part=part: self._sum(ids, rows, part), _portions(ids)))
+                if progress is not None:
+                    progress(len(ids))
+        return embeddings
+
+    def _sum(self, ids: list[NDArray[np.int64]], rows: slice, embeddings: NDArray[np.float32]) -> None:
+        """Set `embeddings[rows]` from the tokens of these texts."""
+        some = ids[rows]
+        counts = np.array([len(tokens) for tokens in some])
+        full = np.flatnonzero(counts)
+        sums = np.zeros((len(some), self.dimension), dtype=np.float32)
+        if len(full):
+            starts = (np.cumsum(counts) - counts)[full]
+            sums[full] = np.add.reduceat(self._vectors[np.concatenate(some)], starts, axis=0)
+        squares = np.einsum("ij,ij->i", sums, sums, dtype=np.float64)
+        nothing = squares == 0
+        sums[nothing, 0], squares[nothing] = 1.0, 1.0
+        embeddings[rows] = sums / np.sqrt(squares)[:, None]
+
+    def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return (n,) bool: which texts exceed 20,000 characters; their end is ignored."""
+        return self._tokens.truncated(texts)
+
+    def unknown_words(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each text the words read as the unknown token, in part, or not at all.
+
+        See `encoder.LimitedVocabulary` for what that means, and `encoder.unknown` for which marks must be read.
+        """
+        return self._tokens.unknown_words(texts)
+
+
+def _portions(ids: Sequence[NDArray[np.int64]]) -> list[slice]:
+    """Return runs of texts, each of at most `_TOKENS_AT_A_TIME` tokens, or one text."""
+    runs, first, tokens = [], 0, 0
+    for row, some in enumerate(ids):
+        if row > first and tokens + len(some) > _TOKENS_AT_A_TIME:
+            runs.append(slice(first, row))
+            first, tokens = row, 0
+        tokens += len(some)
+    runs.append(slice(first, len(ids)))
+    return runs
+
+
+def _array(content: bytes, folder: Path, name: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise _damaged(folder, name, "an array of numpy") from error
+    return array
+
+
+def _damaged(folder: Path, name: str, wanted: str) -> ArtifactError:
+    return ArtifactError(
+        f"{folder / name} is not {wanted}, or it is damaged. Copy the folder again; if it lies inside the package, "
+        "reinstall dupdetect."
+    )

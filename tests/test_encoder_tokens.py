@@ -1,0 +1,96 @@
+"""The tokenizer behind the shipped encoders: its short cut for known words gives what looking at each token gives."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import dupdetect
+from dupdetect.encoder.tokens import Tokens
+
+CONTENT = (Path(dupdetect.__file__).parent / "pretrained" / "tokenizer.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return Tokens(CONTENT, max_length=16, special=True)
+
+
+@pytest.fixture(scope="module")
+def thorough():
+    tokens = Tokens(CONTENT, max_length=16, special=True)
+    tokens._all_known = re.compile("(?!)")
+    return tokens
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=40) | st.text(max_size=20))
+@example("how do i reset my password")
+@example("[UNK] is not a word")
+@example("a " * 30)
+@example("two  spaces")
+@example(" first")
+@example("last ")
+@example("new\nline and\ttab")
+@example("nul\0")
+@example("Ⅷ")
+@example("a" * 100)
+@example("a" * 101)
+@example("ok " + "!" * 300)
+def test_the_short_cut_never_differs_from_looking_at_every_token(quick, thorough, text):
+    assert quick.unknown_words([text]) == thorough.unknown_words([text])
+
+
+@pytest.mark.parametrize("text", ["how do i reset my password", "error 404: x@y.com (beta)?", "a " * 30 + "b"])
+def test_usual_texts_take_the_short_cut(quick, text):
+    assert quick._all_known.fullmatch(text)
+
+
+@pytest.mark.parametrize("text", ["[CLS]", "a" * 101, "caf\u00e9", "a  b", "a\nb", ""])
+def test_others_do_not(quick, text):
+    assert not quick._all_known.fullmatch(text)
+
+
+def without(*pieces):
+    described = json.loads(CONTENT)
+    for piece in pieces:
+        described["model"]["vocab"].pop(piece)
+    for number, piece in enumerate(described["model"]["vocab"]):
+        described["model"]["vocab"][piece] = number
+    return json.dumps(described).encode()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"), [(("q",), "qx"), (("##q",), "xq"), (("q", "##q"), "q"), (("%",), "5 %"), (("##7",), "x7")]
+)
+def test_a_vocabulary_that_lacks_a_character_finds_it_unknown(pieces, text):
+    tokens = Tokens(without(*pieces), max_length=16, special=True)
+    assert not tokens._all_known.fullmatch(f"ok {text}")
+    assert tokens._all_known.fullmatch("ok")
+
+
+def test_other_rules_take_no_short_cut():
+    described = json.loads(CONTENT)
+    described["pre_tokenizer"] = {"type": "WhitespaceSplit"}
+    tokens = Tokens(json.dumps(described).encode(), max_length=16, special=True)
+    assert not tokens._all_known.fullmatch("ok")
+
+
+def test_capitals_are_known_only_where_they_are_read_as_small_letters():
+    described = json.loads(CONTENT)
+    assert Tokens(CONTENT, max_length=16, special=True)._all_known.fullmatch("OK")
+    described["normalizer"]["lowercase"] = False
+    tokens = Tokens(json.dumps(described).encode(), max_length=16, special=True)
+    assert not tokens._all_known.fullmatch("OK")
+    assert tokens.unknown_words(["OK ok"]) == [("OK",)]
+
+
+def test_without_a_longest_length_all_tokens_are_read():
+    tokens = Tokens(CONTENT, max_length=None, special=False)
+    (ids,) = tokens.ids(["word " * 1000])
+    assert len(ids) == 1000
+    assert ids.dtype == np.int64
+    assert tokens.truncated(["word " * 1000, "x" * 20_001]).tolist() == [False, True]
