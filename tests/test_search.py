@@ -147,3 +147,52 @@ def test_nearest_in_an_empty_corpus():
 def test_unusable_input_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call(random_rows(10, 8))
+
+
+class TestFinishedBlocks:
+    """A join that keeps its finished blocks goes on where it was, and gives the same pairs."""
+
+    rows = random_rows(130, 12)
+
+    def join(self, folder, rows=None, threshold=0.3, **options):
+        done = []
+        rows = self.rows if rows is None else rows
+        found = as_dict(similar_pairs(rows, threshold, block_rows=20, work=folder, progress=done.append, **options))
+        assert found == brute_force(rows, threshold)
+        assert sum(done) == len(rows) * (len(rows) - 1) // 2
+        return done
+
+    def test_finished_blocks_are_not_compared_again(self, tmp_path):
+        assert len(self.join(tmp_path / "work")) == 28
+        assert len(self.join(tmp_path / "work")) == 1
+
+    @pytest.mark.parametrize("kept", [1, 10, 27])
+    def test_it_goes_on_after_an_interrupt(self, tmp_path, kept):
+        seen = []
+
+        def interrupt(_):
+            seen.append(1)
+            if len(seen) == kept:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            similar_pairs(self.rows, 0.3, block_rows=20, work=tmp_path, progress=interrupt)
+        finished = len(list(tmp_path.glob("*.npy")))
+        rows = [7 - block for block in range(7)]  # blocks of each row of blocks
+        assert finished == sum(sum(rows[: end + 1]) < kept for end in range(7))
+        assert len(self.join(tmp_path)) == 28 - sum(rows[:finished]) + (finished > 0)
+
+    @pytest.mark.parametrize("other", [{"threshold": 0.31}, {"rows": random_rows(130, 12, seed=5)}])
+    def test_those_of_another_join_are_not_used(self, tmp_path, other):
+        self.join(tmp_path)
+        assert len(self.join(tmp_path, **other)) == 28
+        assert len(self.join(tmp_path, **other)) == 1
+
+    @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x93NUMPY"])
+    def test_a_damaged_block_is_named(self, tmp_path, content):
+        self.join(tmp_path)
+        (tmp_path / "40.npy").write_bytes(content)
+        with pytest.raises(InputError, match=r"40\.npy is damaged"):
+            self.join(tmp_path)
+        (tmp_path / "40.npy").unlink()
+        assert len(self.join(tmp_path)) == 6

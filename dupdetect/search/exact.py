@@ -8,16 +8,19 @@ it, therefore do not depend on row order, block size or thread count.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.cores import usable_cores
 from dupdetect.errors import InputError
+from dupdetect.search.finished import FinishedBlocks, Found
 from dupdetect.search.integers import MOST_DIMENSIONS, IntegerBlock, IntegerProducts
 from dupdetect.search.shorter import shorter_rows
 
@@ -31,8 +34,6 @@ _FEW_ROWS = 2048
 # Where more than one pair in so many is a candidate, a float32 product finds far fewer, and looking at each is slower.
 _CANDIDATES = 64
 _AHEAD = 4  # blocks per thread that are computed before they are asked for
-
-Found = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +109,7 @@ def similar_pairs(
     threshold: float,
     *,
     block_rows: int = 1024,
+    work: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimilarPairs:
     """Return every pair of rows whose cosine similarity is at or above `threshold`, each once.
@@ -116,6 +118,9 @@ def similar_pairs(
     Beyond the result (12 bytes a pair), memory is at most 6 n d bytes at the start and 2 n d later, some copies of
     20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes. `progress` is called with
     the number of pairs compared since its last call; they sum to n (n - 1) / 2.
+
+    work: a folder for the pairs of finished blocks of rows; a later call with the same rows and the same folder takes
+    them from there. It is the caller's to delete.
 
     Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1].
     """
@@ -126,13 +131,23 @@ def similar_pairs(
         raise InputError(f"block_rows must be at least 1, not {block_rows}.")
     n = len(embeddings)
     join = _Join(embeddings, threshold, block_rows)
-    found = []
-    for (start, other), pairs in zip(_triangle(n, block_rows), _in_order(join.block, n, block_rows), strict=True):
-        found.append(pairs)
-        if progress:
-            rows, columns = min(block_rows, n - start), min(block_rows, n - other)
-            progress(rows * (rows - 1) // 2 if start == other else rows * columns)
-    return _sorted_pairs(found)
+    finished: dict[int, Found] | FinishedBlocks = {}
+    if work is not None:
+        finished = FinishedBlocks(work, embeddings, threshold, block_rows)
+    starts = range(0, n, block_rows)
+    left = [start for start in starts if start not in finished]
+    done = n * (n - 1) // 2 - sum(_compared(n, block_rows, block) for block in _blocks(n, block_rows, left))
+    if progress and done:
+        progress(done)
+    found = zip(_blocks(n, block_rows, left), _in_order(join.block, _blocks(n, block_rows, left)), strict=True)
+    for start, row in itertools.groupby(found, key=lambda block_and_pairs: block_and_pairs[0][0]):
+        parts = []
+        for block, pairs in row:
+            parts.append(pairs)
+            if progress:
+                progress(_compared(n, block_rows, block))
+        finished[start] = _sorted(parts)
+    return SimilarPairs(*_joined([finished[start] for start in starts]))
 
 
 class _Join:
@@ -225,20 +240,26 @@ def _float32_error(dimension: int) -> float:
     return d * unit_roundoff / (1 - d * unit_roundoff) * (1.0 + _UNIT_TOLERANCE) ** 2
 
 
-def _triangle(n: int, block_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield (row offset, column offset) of each block on or above the diagonal."""
-    for start in range(0, n, block_rows):
+def _blocks(n: int, block_rows: int, starts: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield (row offset, column offset) of each block on or above the diagonal whose rows begin at one of `starts`."""
+    for start in starts:
         for other in range(start, n, block_rows):
             yield start, other
 
 
-def _in_order(block: Callable[[int, int], Found], n: int, block_rows: int) -> Iterator[Found]:
-    """Yield `block` of each of `_triangle`, computed by all cores, at most a few blocks ahead."""
+def _compared(n: int, block_rows: int, block: tuple[int, int]) -> int:
+    """Return the number of pairs that a block has above the diagonal."""
+    rows, columns = (min(block_rows, n - offset) for offset in block)
+    return rows * (rows - 1) // 2 if block[0] == block[1] else rows * columns
+
+
+def _in_order(block: Callable[[int, int], Found], blocks: Iterable[tuple[int, int]]) -> Iterator[Found]:
+    """Yield `block` of each of `blocks`, computed by all cores, at most a few blocks ahead."""
     threads = usable_cores()
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[Found]] = deque()
     try:
-        for start, other in _triangle(n, block_rows):
+        for start, other in blocks:
             waiting.append(pool.submit(block, start, other))
             if len(waiting) > _AHEAD * threads:
                 yield waiting.popleft().result()
@@ -268,10 +289,14 @@ def _float32_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> 
     return products
 
 
-def _sorted_pairs(found: list[Found]) -> SimilarPairs:
-    if not found:
-        empty = np.empty(0, dtype=np.int32)
-        return SimilarPairs(empty, empty, np.empty(0, dtype=np.float32))
-    left, right, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
+def _sorted(found: list[Found]) -> Found:
+    left, right, similarity = _joined(found)
     order = np.lexsort((right, left))
-    return SimilarPairs(left[order], right[order], similarity[order])
+    return left[order], right[order], similarity[order]
+
+
+def _joined(found: list[Found]) -> Found:
+    empty = np.empty(0, dtype=np.int32)
+    every = [(empty, empty, np.empty(0, dtype=np.float32)), *found]
+    left, right, similarity = (np.concatenate(parts) for parts in zip(*every, strict=True))
+    return left, right, similarity
