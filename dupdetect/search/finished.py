@@ -34,7 +34,7 @@ class FinishedBlocks:
         folder.mkdir(parents=True, exist_ok=True)
         what = {
             "dupdetect": __version__,
-            "embeddings": hashlib.sha256(memoryview(np.ascontiguousarray(embeddings))).hexdigest(),
+            "embeddings": hashlib.sha256(np.ascontiguousarray(embeddings).data).hexdigest(),
             "shape": list(embeddings.shape),
             "threshold": threshold,
             "block_rows": block_rows,
