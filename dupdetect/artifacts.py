@@ -6,6 +6,7 @@
     evidence.npz     the held-out similarities and labels behind the calibration (no texts)
     README.md        the model card
 
+A folder may hold more, such as weights for sentence-transformers; what is listed as optional may also be missing.
 Nothing in it is executed: JSON, ONNX and plain arrays only (no pickle). Every file is checked against its checksum.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -41,7 +42,7 @@ FORMAT = 1
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
 # What each part of the manifest is in JSON.
-_KINDS = {"files": dict, "encoder": dict, "calibration": dict | None, "name": str}
+_KINDS = {"files": dict, "optional": dict, "encoder": dict, "calibration": dict | None, "name": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +78,26 @@ def read_manifest(folder: Path) -> Manifest:
         )
     if type(version) is not int or version < 1:  # True is an int, too
         raise ArtifactError(f"{path} says no format that there is (a whole number from 1). Save the detector again.")
+    content.setdefault("optional", {})
     for key, kinds in _KINDS.items():
         if key not in content or not isinstance(content[key], kinds):
             raise ArtifactError(f"{path} lacks or garbles {key!r}. Save the detector again.")
-    files = {name: str(checksum) for name, checksum in content["files"].items()}
+    files, optional = content["files"], content["optional"]
     manifest = Manifest(content["encoder"], content["calibration"], content["name"])
-    for name, checksum in files.items():
-        _check(folder, name, checksum)
+    for name, checksum in (optional | files).items():
+        _check(folder, name, str(checksum), may_be_missing=name not in files)
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder).as_posix()
-        if file.is_file() and name not in files and name != MANIFEST and not file.name.startswith("."):
+        if file.is_file() and name not in (optional | files) and name != MANIFEST and not file.name.startswith("."):
             raise ArtifactError(f"{folder} holds {name}, which {MANIFEST} does not list. Take it out of the folder.")
     return manifest
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `dupdetect.json` beside the files that are in `folder` already, with their checksums."""
+def write_manifest(folder: Path, manifest: Manifest, *, optional: Collection[str] = ()) -> None:
+    """Write `dupdetect.json` beside the files that are in `folder` already, with their checksums.
+
+    optional: names of files that a copy of the folder may lack.
+    """
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
     files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
     content = {
@@ -101,7 +106,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "written_by": f"dupdetect {__version__}",
         "encoder": manifest.encoder,
         "calibration": manifest.calibration,
-        "files": files,
+        "files": {name: checksum for name, checksum in files.items() if name not in optional},
+        "optional": {name: checksum for name, checksum in files.items() if name in optional},
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
@@ -113,7 +119,8 @@ def written_files(folder: Path) -> tuple[str, ...]:
     Only these may be deleted when the folder is overwritten.
     """
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = (*content["files"], *content.get("optional", ()))
         return (MANIFEST, *sorted({PurePosixPath(name).parts[0] for name in files}))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return ()
@@ -145,10 +152,12 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
                 np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
 
 
-def _check(folder: Path, name: str, checksum: str) -> None:
+def _check(folder: Path, name: str, checksum: str, *, may_be_missing: bool) -> None:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
         raise ArtifactError(f"{folder / MANIFEST} names a file outside the folder: {name!r}. Do not use this folder.")
     path = folder / name
+    if may_be_missing and not path.exists():
+        return
     if not path.is_file():
         raise ArtifactError(f"{folder} lacks {name}. Copy the whole folder again.")
     if _sha256(path) != checksum:

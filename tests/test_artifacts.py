@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from dupdetect import Detector
-from dupdetect.artifacts import FORMAT, MANIFEST, read_arrays, write_arrays
+from dupdetect.artifacts import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    read_arrays,
+    read_manifest,
+    write_arrays,
+    write_manifest,
+    written_files,
+)
 from dupdetect.errors import ArtifactError, DupdetectError, EncoderMismatchError, InputError, OutputExistsError
 
 PAIRS = [("how do i pay", "how can i pay"), ("where is rome", "reset my password"), ("a", "a"), ("", "x")]
@@ -67,6 +76,45 @@ def test_a_missing_or_changed_file_is_noticed(folder, name):
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=f"lacks {name}"):
         Detector.from_pretrained(folder)
+
+
+def test_optional_files_may_be_missing_but_not_changed(folder):
+    (folder / "weights").mkdir()
+    for name in ("weights/model.safetensors", "needed.txt"):
+        (folder / name).write_bytes(b"content")
+    write_manifest(folder, read_manifest_of(folder), optional={"weights/model.safetensors", "never.txt"})
+    assert written_files(folder).count("weights") == 1
+    read_manifest(folder)
+    (folder / "weights/model.safetensors").write_bytes(b"other")
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_manifest(folder)
+    (folder / "weights/model.safetensors").unlink()
+    read_manifest(folder)
+    (folder / "never.txt").write_text("not listed, as it was not there")
+    with pytest.raises(ArtifactError, match="does not list"):
+        read_manifest(folder)
+    (folder / "never.txt").unlink()
+    (folder / "needed.txt").unlink()
+    with pytest.raises(ArtifactError, match=r"lacks needed\.txt"):
+        read_manifest(folder)
+
+
+def read_manifest_of(folder):
+    """The manifest of a folder to which files were added."""
+    content = json.loads((folder / MANIFEST).read_text())
+    return Manifest(content["encoder"], content["calibration"], content["name"])
+
+
+@pytest.mark.parametrize("part", ["files", "optional"])
+def test_a_file_that_is_needed_cannot_be_made_optional(folder, part):
+    content = json.loads((folder / MANIFEST).read_text())
+    manifest(folder, optional={"README.md": content["files"]["README.md"]})
+    (folder / "README.md").unlink()
+    with pytest.raises(ArtifactError, match=r"lacks README\.md"):
+        read_manifest(folder)
+    manifest(folder, **{part: []})
+    with pytest.raises(ArtifactError, match=part):
+        read_manifest(folder)
 
 
 def test_a_newer_format_says_to_update(folder):
