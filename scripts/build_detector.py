@@ -1,22 +1,28 @@
 """Calibrate the exported encoder, measure the detector on test questions once, and write it into the package.
 
-    python scripts/export_encoder.py     first: makes model.onnx and tokenizer.json
-    python scripts/build_detector.py     then this
+    python scripts/export_encoder.py --model FOLDER     first: makes model.onnx and tokenizer.json
+    python scripts/build_detector.py --model FOLDER     then this, with the same model
 
 Reads the natural rows of `qqp_pairs.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
-dupdetect/pretrained/ (manifest, calibration, model card) and scripts/results/shipped_detector.json.
+dupdetect/pretrained/ (manifest, calibration, model card, and the model in 16 bits for sentence-transformers) and
+scripts/results/shipped_detector.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
+import tempfile
+from pathlib import Path
 
 from ledger import RESULTS as FOLDER
 from ledger import ROOT, checksum, machine, versions
+from sentence_transformers import SentenceTransformer
 from training_data import QUORA, SPLIT_SEED, natural_splits
 
 from dupdetect import Detector, MaxF1, evaluate
+from dupdetect.artifacts import read_manifest, write_manifest
 from dupdetect.cli import show
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.evaluation import Evaluation, Interval
@@ -25,9 +31,16 @@ from dupdetect.splits import Splits
 PRETRAINED = ROOT / "dupdetect" / "pretrained"
 RESULTS = FOLDER / "shipped_detector.json"
 NAME = "dupdetect-default"
+WEIGHTS = "model.safetensors"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="the sentence-transformers folder that was exported")
+    model = parser.parse_args().model
+    exported = json.loads((FOLDER / "export_encoder.json").read_text("utf-8"))["model"]["weights_sha256"]
+    if checksum(model / WEIGHTS) != exported:
+        parser.error(f"{model} is not the model that was exported. Run scripts/export_encoder.py --model {model} first.")
     splits = natural_splits()
     splits.check()
     print(splits.report)
@@ -45,7 +58,22 @@ def main() -> None:
     print(evaluation)
     shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten
     detector.save_pretrained(PRETRAINED, model_card=model_card(detector, evaluation))
+    add_weights(PRETRAINED, model)
     RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def add_weights(folder: Path, model: Path) -> None:
+    """Add the model in 16 bits, so that `SentenceTransformer(folder)` loads it. The wheel goes without these weights,
+    which are twice as large as all the rest, so they are optional."""
+    manifest = read_manifest(folder)
+    with tempfile.TemporaryDirectory() as place:
+        SentenceTransformer(str(model), device="cpu").half().save(place, create_model_card=False)
+        config = Path(place, "config.json")
+        # What is stored in 16 bits is computed in 32.
+        config.write_text(json.dumps(json.loads(config.read_text("utf-8")) | {"dtype": "float32"}, indent=2) + "\n")
+        Path(place, "tokenizer.json").unlink()  # the detector's does for both
+        shutil.copytree(place, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    write_manifest(folder, manifest, optional={WEIGHTS})
 
 
 def record(detector: Detector, evaluation: Evaluation, splits: Splits) -> dict[str, object]:
@@ -116,6 +144,8 @@ and a calibration. It says which short English texts ask the same thing.
   length, weights in 8 bits, {detector.encoder.dimension} dimensions, texts of up to 256 tokens. Made by
   `scripts/export_encoder.py`, which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
 - `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
+- `model.safetensors` and the small files beside it: the same model in 16 bits, for `SentenceTransformer(folder)`. It is
+  in the repository only; an installed copy of dupdetect goes without.
 
 {training}## Calibration
 

@@ -46,7 +46,7 @@ from dupdetect.training.models import compute_type, encode, load_model
 
 LEDGER = RESULTS / "training.json"
 CONFIG = Path(__file__).with_name("default_training.json")
-SHARES = (0.0, 0.2, 0.4, 0.6)
+SHARES = (0.0, 0.15, 0.3, 0.45)
 
 
 def main() -> None:
