@@ -5,6 +5,24 @@
 
 from __future__ import annotations
 
-from dupdetect.search.exact import Neighbours, SimilarPairs, cosine, nearest, similar_pairs, unit_rows
+from dupdetect.search.exact import (
+    Neighbours,
+    SimilarPairs,
+    TooManyPairsError,
+    cosine,
+    float32_error,
+    nearest,
+    similar_pairs,
+    unit_rows,
+)
 
-__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs", "unit_rows"]
+__all__ = [
+    "Neighbours",
+    "SimilarPairs",
+    "TooManyPairsError",
+    "cosine",
+    "float32_error",
+    "nearest",
+    "similar_pairs",
+    "unit_rows",
+]

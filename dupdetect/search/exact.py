@@ -24,7 +24,16 @@ from dupdetect.search.finished import FinishedBlocks, Found
 from dupdetect.search.integers import MOST_DIMENSIONS, IntegerBlock, IntegerProducts
 from dupdetect.search.shorter import shorter_rows
 
-__all__ = ["Neighbours", "SimilarPairs", "cosine", "nearest", "similar_pairs", "unit_rows"]
+__all__ = [
+    "Neighbours",
+    "SimilarPairs",
+    "TooManyPairsError",
+    "cosine",
+    "float32_error",
+    "nearest",
+    "similar_pairs",
+    "unit_rows",
+]
 
 _RESCORE_ROWS = 1024  # two float64 copies of 1024 x 384 stay in the cache
 _UNIT_TOLERANCE = 1e-3
@@ -34,6 +43,10 @@ _FEW_ROWS = 2048
 # Where more than one pair in so many is a candidate, a float32 product finds far fewer, and looking at each is slower.
 _CANDIDATES = 64
 _AHEAD = 4  # blocks per thread that are computed before they are asked for
+
+
+class TooManyPairsError(Exception):
+    """There are more pairs than the caller has room for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +122,7 @@ def similar_pairs(
     threshold: float,
     *,
     block_rows: int = 1024,
+    most: int | None = None,
     work: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimilarPairs:
@@ -122,7 +136,8 @@ def similar_pairs(
     work: a folder for the pairs of finished blocks of rows; a later call with the same rows and the same folder takes
     them from there. It is the caller's to delete.
 
-    Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1].
+    Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1]; TooManyPairsError as soon as
+    there are more than `most` pairs, where that is given.
     """
     embeddings = unit_rows(embeddings, "embeddings")
     if not -1.0 <= threshold <= 1.0:
@@ -139,11 +154,15 @@ def similar_pairs(
     done = n * (n - 1) // 2 - sum(_compared(n, block_rows, block) for block in _blocks(n, block_rows, left))
     if progress and done:
         progress(done)
+    count = 0
     found = zip(_blocks(n, block_rows, left), _in_order(join.block, _blocks(n, block_rows, left)), strict=True)
     for start, row in itertools.groupby(found, key=lambda block_and_pairs: block_and_pairs[0][0]):
         parts = []
         for block, pairs in row:
             parts.append(pairs)
+            count += len(pairs[0])
+            if most is not None and count > most:
+                raise TooManyPairsError
             if progress:
                 progress(_compared(n, block_rows, block))
         finished[start] = _sorted(parts)
@@ -156,7 +175,7 @@ class _Join:
     def __init__(self, embeddings: NDArray[np.float32], threshold: float, block_rows: int) -> None:
         self.embeddings, self.threshold, self.block_rows = embeddings, threshold, block_rows
         n, d = embeddings.shape
-        self.cut = np.float32(threshold - _float32_error(d))
+        self.cut = np.float32(threshold - float32_error(d))
         self.integers: list[IntegerBlock] = []
         if n > _FEW_ROWS and d < MOST_DIMENSIONS:
             self.products = IntegerProducts()
@@ -213,7 +232,7 @@ def nearest(
     rows = np.empty((len(queries), k), dtype=np.int64)
     similarity = np.empty((len(queries), k), dtype=np.float32)
     # Two float32 products may each be off by the bound, so a true neighbour lies within twice that of the k-th.
-    slack = np.float32(2 * _float32_error(corpus.shape[1]))
+    slack = np.float32(2 * float32_error(corpus.shape[1]))
     for start in range(0, len(queries) if k else 0, block_rows):
         block = queries[start : start + block_rows]
         products = block @ corpus.T
@@ -228,8 +247,8 @@ def nearest(
     return Neighbours(rows, similarity)
 
 
-def _float32_error(dimension: int) -> float:
-    """Bound the rounding error of a float32 dot product of two unit rows, however it is summed.
+def float32_error(dimension: int) -> float:
+    """Return a bound of the rounding error of a float32 dot product of two unit rows, however it is summed.
 
     |fl(x.y) - x.y| <= gamma_d |x|.|y| with gamma_d = d u / (1 - d u), u = 2^-24 (Higham, Accuracy and Stability of
     Numerical Algorithms, 2nd ed., eq. 3.5), and |x|.|y| <= ||x|| ||y|| (Cauchy-Schwarz) <= (1 + tolerance)^2. One more

@@ -1,0 +1,106 @@
+"""Survivors and clusters without a list of all pairs: those that the full list gives."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dupdetect import crowded as module
+from dupdetect.clustering import resolve
+from dupdetect.crowded import crowded
+from dupdetect.progress import silent
+from dupdetect.search import SimilarPairs, TooManyPairsError, similar_pairs
+
+
+def unit(matrix):
+    return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+
+
+def clustered(n, centres, spread, d, seed):
+    rng = np.random.default_rng(seed)
+    middle = rng.normal(size=(centres, d))
+    return unit(middle[rng.integers(centres, size=n)] + spread * rng.normal(size=(n, d)))
+
+
+def in_groups(rows, group, threshold):
+    """All pairs within the groups."""
+    pairs = similar_pairs(rows, threshold)
+    same = group[pairs.left] == group[pairs.right]
+    return SimilarPairs(pairs.left[same], pairs.right[same], pairs.similarity[same])
+
+
+def check(rows, group, threshold, priority):
+    every = in_groups(rows, group, threshold)
+    expected = resolve(len(rows), every, priority)
+    pairs, cluster = crowded(rows, group, threshold, priority, silent)
+    assert cluster.tolist() == expected.cluster.tolist()
+    listed = {(i, j): s for i, j, s in zip(every.left.tolist(), every.right.tolist(), every.similarity, strict=True)}
+    found = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+    assert found == sorted({(i, j) for i, j in listed if expected.kept[i] != expected.kept[j]})
+    assert all(listed[pair] == value for pair, value in zip(found, pairs.similarity, strict=True))
+    again = resolve(len(rows), pairs, priority)
+    assert again.survivor.tolist() == expected.survivor.tolist()
+    assert np.array_equal(again.similarity, expected.similarity, equal_nan=True)
+    return every, pairs
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(0, 60),
+    centres=st.integers(1, 6),
+    spread=st.floats(0.0, 1.5),
+    d=st.integers(2, 6),
+    threshold=st.sampled_from([-1.0, -0.3, 0.2, 0.7, 0.95, 0.9999999, 1.0]),
+    cuts=st.lists(st.integers(0, 60), max_size=3),
+    block=st.sampled_from([1, 3, 7, 1024]),
+    seed=st.integers(0, 10**6),
+)
+def test_the_answer_is_that_of_the_full_list(n, centres, spread, d, threshold, cuts, block, seed):
+    rows = clustered(n, centres, spread, d, seed)
+    group = np.searchsorted(np.sort(cuts), np.arange(n), side="right").astype(np.int64)
+    priority = np.random.default_rng(seed + 1).permutation(n)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK_ROWS", block)
+        check(rows, group, threshold, priority)
+
+
+def test_a_pair_of_removed_rows_joins_clusters(monkeypatch):
+    """Points on an arc, ten degrees apart: the inner two are removed for the outer ones, and are a pair themselves."""
+    monkeypatch.setattr(module, "_BLOCK_ROWS", 2)
+    angles = np.radians([0, 10, 20, 30])
+    rows = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    every, pairs = check(rows, np.zeros(4, np.int64), np.cos(np.radians(10.5)), np.array([0, 2, 3, 1]))
+    assert len(every) == 3
+    assert len(pairs) == 2
+
+
+def test_one_template_needs_few_pairs(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_ROWS", 64)
+    rows = clustered(400, 1, 0.02, 32, 0)
+    every, pairs = check(rows, np.zeros(400, np.int64), 0.9, np.arange(400)[::-1].copy())
+    assert len(every) == 400 * 399 // 2
+    assert len(pairs) == 399
+
+
+def test_many_blocks_of_one_cluster_are_not_compared(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_ROWS", 64)
+    rows = clustered(1024, 1, 0.02, 32, 0)
+    compared = []
+    plain = module._Near.pairs
+    monkeypatch.setattr(
+        module._Near, "pairs", lambda self, *a: compared.append(len(a[0]) * len(a[1])) or plain(self, *a)
+    )
+    crowded(rows, np.zeros(1024, np.int64), 0.9, np.arange(1024), silent)
+    assert sum(compared) < 10 * 1024
+
+
+def test_the_join_stops_where_there_is_no_room():
+    rows = clustered(3000, 1, 0.02, 32, 0)
+    seen = []
+    with pytest.raises(TooManyPairsError):
+        similar_pairs(rows, 0.9, most=1_000_000, progress=seen.append)
+    assert sum(seen) < 3_000_000
+    few = rows[:100]
+    assert len(similar_pairs(few, 0.9, most=4950)) == 4950
+    with pytest.raises(TooManyPairsError):
+        similar_pairs(few, 0.9, most=4949)
