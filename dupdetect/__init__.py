@@ -21,7 +21,8 @@ A map, from the bottom up (each module imports only what stands above it here):
     search          exact similar_pairs and nearest
     encoded_texts   the distinct texts of a call, compared where their unknown words agree;  compared_pairs: two by two
     calibration     similarity to probability, and the threshold that meets a criterion
-    clustering      pairs to clusters with survivors;  keep: which duplicate stays
+    clustering      pairs to clusters with survivors;  crowded: the same, where there are too many pairs to list
+    keep            which duplicate stays
     artifacts       the folder that a detector is saved in
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
     detector        Detector

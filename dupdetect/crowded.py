@@ -1,5 +1,6 @@
-"""Survivors and clusters without a list of all pairs, for collections that have too many: 100,000 messages made from one
-template have five billion.
+"""Survivors and clusters without a list of all pairs, for collections that have too many of them.
+
+100,000 messages made from one template have five billion.
 
 What `clustering.resolve` decides needs few of them:
 
@@ -13,6 +14,7 @@ where it is farther from the threshold than its proven error, and `cosine` where
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -51,7 +53,7 @@ def crowded(
     kept = np.zeros(n, dtype=np.bool_)
     found: list[tuple[Places, Places]] = []
     bounds = np.flatnonzero(np.diff(group, prepend=-1, append=group[-1:] + 1 if n else 1))
-    groups = [np.arange(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    groups = [np.arange(start, stop) for start, stop in itertools.pairwise(bounds)]
     with progress("Choosing rows that stay", n, "text") as advance:
         for rows in groups:
             kept[_kept(near, rows[np.argsort(priority[rows])], advance)] = True

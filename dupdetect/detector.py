@@ -26,6 +26,7 @@ from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration, Criterion, MaxF1
 from dupdetect.clustering import connection_strength, resolve
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
+from dupdetect.crowded import crowded
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import CachedEncoder, cached_texts, uncached
@@ -38,6 +39,7 @@ from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
 from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
 from dupdetect.row_results import by_row, first_rows
+from dupdetect.search import SimilarPairs, TooManyPairsError
 from dupdetect.text import canonical
 
 __all__ = ["Detector"]
@@ -47,6 +49,8 @@ SHIPPED = {
     "fast": Path(__file__).parent / "pretrained_fast",
 }
 EVIDENCE = "evidence.npz"
+# Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
+_MOST_PAIRS = 10_000_000
 MODEL_CARD = "README.md"
 
 
@@ -261,6 +265,7 @@ class Detector:
         keep: str = "first",
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the contract's name
+        work: str | Path | None = None,
         progress: Progress = silent,
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
@@ -268,10 +273,16 @@ class Detector:
         questions: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one
         column or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
+        work: a folder for what is finished of the comparison; after an interruption a call with the same questions and
+        the same folder goes on from there. It is the caller's to delete.
 
         Exact: every pair at or above the threshold is found, unless the two differ in words that the encoder does not
         know (a note counts the rows with such words). The threshold was chosen on labelled pairs; among *all* pairs of
         a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
+
+        Of more than 10 million pairs of texts only those of a removed row and one that stays are listed, and a note
+        says so; what stays and what is a cluster is the same. `keep="medoid"`, which needs them all, is an InputError
+        then.
         """
         policy = parse_keep(keep)
         asked = as_questions(questions, text=text, id=id)
@@ -284,16 +295,33 @@ class Detector:
             missed = unread(texts, self._truncated(texts), texts.position)
         cached = cached_texts(self.encoder) - cached_before
         with _timed(seconds, "search"):
-            pairs = texts.similar(calibration.threshold, progress)
+            pairs = _listed(texts, calibration.threshold, progress, None if work is None else Path(work))
         with _timed(seconds, "cluster"):
             n = len(texts.forms)
             weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
-            strength = connection_strength(n, pairs, weight) + (weight - 1)
+            strength = weight - 1.0
+            if pairs is not None:
+                strength += connection_strength(n, pairs, weight)
+            elif policy.name == "medoid":
+                raise InputError(
+                    f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
+                    "Choose another policy, such as 'first' or 'longest', or a higher threshold."
+                )
             row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
             forms = [texts.forms[slot] if slot >= 0 else "" for slot in texts.position.tolist()]
             ranks, keep_notes = row_ranks(policy, asked, forms, row_strength)
             first = first_rows(texts.position, ranks, n)
-            resolution = resolve(n, pairs, ranks[first])
+            crowd_notes: tuple[str, ...] = ()
+            if pairs is not None:
+                resolution = resolve(n, pairs, ranks[first])
+            else:
+                pairs, cluster = crowded(texts.embeddings, texts.group, calibration.threshold, ranks[first], progress)
+                resolution = replace(resolve(n, pairs, ranks[first]), cluster=cluster)
+                crowd_notes = (
+                    f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are "
+                    f"{len(pairs):,}, those of a text that is removed and one that stays. What stays, and what is a "
+                    "cluster, is as if all were listed.",
+                )
         return by_row(
             asked,
             texts.position,
@@ -302,7 +330,7 @@ class Detector:
             pairs,
             resolution,
             calibration,
-            notes=(*asked.notes, *keep_notes, *missed.notes),
+            notes=(*asked.notes, *keep_notes, *crowd_notes, *missed.notes),
             run={
                 "model": self.name,
                 "keep": str(policy),
@@ -396,6 +424,14 @@ def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:
     nodes = pairs.nodes()
     groups: NDArray[np.int64] = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
     return groups
+
+
+def _listed(texts: EncodedTexts, threshold: float, progress: Progress, work: Path | None) -> SimilarPairs | None:
+    """Return all pairs at or above the threshold, or None where there are too many."""
+    try:
+        return texts.similar(threshold, progress, most=_MOST_PAIRS, work=work)
+    except TooManyPairsError:
+        return None
 
 
 def _names_a_detector(given: str, folder: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from dupdetect.text import unique_canonical
 
 __all__ = ["EncodedTexts", "Unread", "encode_texts", "examples", "unread"]
 
+_FEW_ROWS = 4096  # compared within a second: nothing to go on from
 _EXAMPLES = 2
 _EXAMPLE_CHARACTERS = 30
 
@@ -51,8 +53,14 @@ class EncodedTexts:
         may: NDArray[np.bool_] = (left >= 0) & (right >= 0) & (group[left] == group[right])
         return may
 
-    def similar(self, threshold: float, progress: Progress) -> SimilarPairs:
-        """Return every pair of forms in one group whose cosine is at or above `threshold`; see `similar_pairs`."""
+    def similar(
+        self, threshold: float, progress: Progress, *, most: int | None = None, work: Path | None = None
+    ) -> SimilarPairs:
+        """Return every pair of forms in one group whose cosine is at or above `threshold`.
+
+        work: a folder to go on from after an interruption; see `similar_pairs`. Raises TooManyPairsError where there
+        are more than `most`, if that is given.
+        """
         sizes = np.bincount(self.group)
         starts = np.cumsum(sizes) - sizes
         empty = np.empty(0, dtype=np.int32)
@@ -60,7 +68,10 @@ class EncodedTexts:
         with progress("Comparing", int((sizes * (sizes - 1) // 2).sum()), "pair") as advance:
             for group in np.flatnonzero(sizes > 1):
                 start = np.int32(starts[group])
-                pairs = similar_pairs(self.embeddings[start : start + sizes[group]], threshold, progress=advance)
+                rows = self.embeddings[start : start + sizes[group]]
+                place = work / str(group) if work is not None and len(rows) > _FEW_ROWS else None
+                pairs = similar_pairs(rows, threshold, most=most, work=place, progress=advance)
+                most = most and most - len(pairs)
                 found.append((start + pairs.left, start + pairs.right, pairs.similarity))
         # Groups stand side by side, so what is found in one after the other is sorted as a whole.
         left, right, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))

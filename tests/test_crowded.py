@@ -6,10 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupdetect import crowded as module
+from dupdetect import detector as detector_module
+from dupdetect import encoded_texts
 from dupdetect.clustering import resolve
 from dupdetect.crowded import crowded
+from dupdetect.errors import InputError
 from dupdetect.progress import silent
-from dupdetect.search import SimilarPairs, TooManyPairsError, similar_pairs
+from dupdetect.search import SimilarPairs, TooManyPairsError, exact, similar_pairs
 
 
 def unit(matrix):
@@ -104,3 +107,48 @@ def test_the_join_stops_where_there_is_no_room():
     assert len(similar_pairs(few, 0.9, most=4950)) == 4950
     with pytest.raises(TooManyPairsError):
         similar_pairs(few, 0.9, most=4949)
+
+
+@pytest.fixture
+def crowd(detector, monkeypatch):
+    """Questions, their deduplication, and a detector that has no room for so many pairs."""
+    texts = [f"the order {n} from shop {n % 7} did not arrive yet please help me" for n in range(60)]
+    texts += [f"question {n} has words {n}a {n}b {n}c of its own" for n in range(20)] + ["", texts[3]]
+    expected = detector.deduplicate(texts, keep="longest")
+    assert len(expected.pairs) > 1000
+    monkeypatch.setattr(detector_module, "_MOST_PAIRS", 1000)
+    return detector, texts, expected
+
+
+def test_a_crowded_collection_is_decided_the_same_and_says_what_is_listed(crowd):
+    detector, texts, expected = crowd
+    result = detector.deduplicate(texts, keep="longest")
+    for column in ("duplicate_of", "cluster_id", "similarity", "probability"):
+        assert np.array_equal(getattr(result, column), getattr(expected, column), equal_nan=True)
+    (note,) = set(result.notes) - set(expected.notes)
+    listed = int((~result.pairs.same_text).sum())
+    assert f"More than 1,000 pairs of texts reach the threshold, too many to list: listed are {listed:,}" in note
+    every = {(pair.left, pair.right): pair for pair in expected.pairs}
+    for pair in result.pairs:
+        assert every[pair.left, pair.right] == pair
+        assert pair.same_text or expected.kept[pair.left] != expected.kept[pair.right]
+
+
+def test_the_medoid_is_refused_where_it_cannot_be_told(crowd):
+    detector, texts, _ = crowd
+    with pytest.raises(InputError, match="Choose another policy"):
+        detector.deduplicate(texts, keep="medoid")
+
+
+def test_a_deduplication_goes_on_where_it_was(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded_texts, "_FEW_ROWS", 10)
+    texts = [f"question {n} has words {n % 40}a {n % 30}b {n}c of its own" for n in range(200)]
+    expected = detector.deduplicate(texts)
+    done = detector.deduplicate(texts, work=tmp_path / "work")
+    files = sorted((tmp_path / "work").rglob("*.npy"))
+    assert len(files) == 1
+    monkeypatch.setattr(exact._Join, "block", None)  # nothing is compared again
+    again = detector.deduplicate(texts, work=tmp_path / "work")
+    for result in (done, again):
+        assert result.duplicate_of.tolist() == expected.duplicate_of.tolist()
+        assert list(result.pairs) == list(expected.pairs)

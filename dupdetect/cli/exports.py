@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +57,12 @@ if TYPE_CHECKING:
 @point_options
 @model_options
 @cache_option
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep what is finished in DIR.partial, and go on from there after an interruption. It takes about 2 kB a row, "
+    "and is deleted at the end.",
+)
 @table_options
 @excel_option
 @overwrite_option
@@ -67,6 +76,7 @@ def dedupe(
     point: dict[str, Any],
     model: str | None,
     cache: str | None,
+    resume: bool,
     reading: dict[str, Any],
     excel_safe: bool,
     overwrite: bool,
@@ -91,6 +101,7 @@ def dedupe(
     dupdetect dedupe forum.parquet --keep max:votes -o unique-questions
     dupdetect dedupe export.csv --min-precision 0.8 --excel-safe
     dupdetect dedupe tonight.csv --cache vectors.sqlite
+    dupdetect dedupe a_million_rows.parquet --resume
     cat export.csv | dupdetect dedupe - -o out --json
     """
     from dupdetect.keep import parse_keep
@@ -103,9 +114,11 @@ def dedupe(
         raise OutputExistsError(target, replaced)
     check_free(target, overwrite, export, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, **reading)
-    detector = load_detector(model, cache).at(**point)
-    result = detector.deduplicate(questions, keep=keep, progress=show)
-    result.write(target, excel_safe=excel_safe, overwrite=overwrite)
+    with _finished_work(target, resume) as work:
+        vectors = str(work / "vectors.sqlite") if work and cache is None else cache
+        detector = load_detector(model, vectors).at(**point)
+        result = detector.deduplicate(questions, keep=keep, work=work and work / "pairs", progress=show)
+        result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     if replaced and PurePath(replaced).name != PurePath(export).name:
         click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
     for note in result.notes:
@@ -207,6 +220,25 @@ def _made_from(folder: Path) -> str | None:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return name if isinstance(name, str) else None
+
+
+@contextmanager
+def _finished_work(target: Path, resume: bool) -> Iterator[Path | None]:
+    """Yield the folder for finished work, None without `resume`; delete what is in it when all went well."""
+    if not resume:
+        yield None
+        return
+    work = target.with_name(f"{target.name}.partial")
+    try:
+        work.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{work} is needed for --resume and cannot be made: {error.strerror or error}.") from None
+    yield work
+    shutil.rmtree(work / "pairs", ignore_errors=True)
+    for file in work.glob("vectors.sqlite*"):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # someone keeps something else in it
+        work.rmdir()
 
 
 def _beside(export: str) -> Path:
