@@ -40,7 +40,7 @@ def main() -> None:
     model = parser.parse_args().model
     exported = json.loads((FOLDER / "export_encoder.json").read_text("utf-8"))["model"]["weights_sha256"]
     if checksum(model / WEIGHTS) != exported:
-        parser.error(f"{model} is not the model that was exported. Run scripts/export_encoder.py --model {model} first.")
+        parser.error(f"{model} is not what was exported last. Run scripts/export_encoder.py --model {model} first.")
     splits = natural_splits()
     splits.check()
     print(splits.report)
