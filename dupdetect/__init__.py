@@ -18,13 +18,14 @@ A map, from the bottom up (each module imports only what stands above it here):
     metrics         curves, exact and bootstrap intervals, retrieval
     splits          leakage-safe train / validation / calibration / test
     encoder         text to unit vectors
-    search          exact similar_pairs and nearest
+    search          exact similar_pairs and nearest;  approximate_pairs (extra `ann`)
     encoded_texts   the distinct texts of a call, compared where their unknown words agree;  compared_pairs: two by two
     calibration     similarity to probability, and the threshold that meets a criterion
     clustering      pairs to clusters with survivors;  crowded: the same, where there are too many pairs to list
     keep            which duplicate stays
     artifacts       the folder that a detector is saved in
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
+    deduplicating   one deduplication, from questions to what stays
     detector        Detector
     evaluation      evaluate(), n_way_accuracy(), and plots
     training        fine-tuning of encoders (extra `train`)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,22 +22,19 @@ from dupdetect.artifacts import (
 )
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration, Criterion, MaxF1
-from dupdetect.clustering import connection_strength, resolve
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
-from dupdetect.crowded import crowded
-from dupdetect.encoded_texts import EncodedTexts, encode_texts, unread
+from dupdetect.deduplicating import deduplicated
+from dupdetect.encoded_texts import encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
-from dupdetect.encoder.cache import CachedEncoder, cached_texts, uncached
+from dupdetect.encoder.cache import CachedEncoder, uncached
 from dupdetect.encoder.load import load_encoder, save_encoder
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
-from dupdetect.keep import check_keep, parse_keep, row_ranks
+from dupdetect.keep import check_keep, parse_keep
 from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
 from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
-from dupdetect.row_results import by_row, first_rows
-from dupdetect.search import SimilarPairs, TooManyPairsError
 from dupdetect.text import canonical
 
 __all__ = ["Detector"]
@@ -49,8 +44,6 @@ SHIPPED = {
     "fast": Path(__file__).parent / "pretrained_fast",
 }
 EVIDENCE = "evidence.npz"
-# Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
-_MOST_PAIRS = 10_000_000
 MODEL_CARD = "README.md"
 
 
@@ -265,6 +258,7 @@ class Detector:
         keep: str = "first",
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the contract's name
+        search: Literal["exact", "ann"] = "exact",
         work: str | Path | None = None,
         progress: Progress = silent,
     ) -> Deduplication:
@@ -274,72 +268,33 @@ class Detector:
         column or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
         work: a folder for what is finished of the comparison; after an interruption a call with the same questions and
-        the same folder goes on from there. It is the caller's to delete.
+        the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
 
-        Exact: every pair at or above the threshold is found, unless the two differ in words that the encoder does not
-        know (a note counts the rows with such words). The threshold was chosen on labelled pairs; among *all* pairs of
-        a collection duplicates are far rarer, so expect a lower precision here than the calibration states.
+        search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
+        not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
+        takes hours; the `certificate` of the result says how many. It needs the extra `ann`.
+
+        The threshold was chosen on labelled pairs; among *all* pairs of a collection duplicates are far rarer, so
+        expect a lower precision here than the calibration states.
 
         Of more than 10 million pairs of texts only those of a removed row and one that stays are listed, and a note
         says so; what stays and what is a cluster is the same. `keep="medoid"`, which needs them all, is an InputError
-        then.
+        then. An approximate search lists up to 20 for each text if that is more, and is an InputError beyond.
         """
+        if search not in ("exact", "ann"):
+            raise InputError(f"There is no search={search!r}: it is 'exact' or 'ann'.")
         policy = parse_keep(keep)
         asked = as_questions(questions, text=text, id=id)
         check_keep(policy, asked)
-        calibration = self.require_calibration()
-        seconds: dict[str, float] = {}
-        cached_before = cached_texts(self.encoder)
-        with _timed(seconds, "encode"):
-            texts = encode_texts(self.encoder, asked.texts, progress)
-            missed = unread(texts, self._truncated(texts), texts.position)
-        cached = cached_texts(self.encoder) - cached_before
-        with _timed(seconds, "search"):
-            pairs = _listed(texts, calibration.threshold, progress, None if work is None else Path(work))
-        with _timed(seconds, "cluster"):
-            n = len(texts.forms)
-            weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
-            strength = weight - 1.0
-            if pairs is not None:
-                strength += connection_strength(n, pairs, weight)
-            elif policy.name == "medoid":
-                raise InputError(
-                    f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
-                    "Choose another policy, such as 'first' or 'longest', or a higher threshold."
-                )
-            row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
-            forms = [texts.forms[slot] if slot >= 0 else "" for slot in texts.position.tolist()]
-            ranks, keep_notes = row_ranks(policy, asked, forms, row_strength)
-            first = first_rows(texts.position, ranks, n)
-            crowd_notes: tuple[str, ...] = ()
-            if pairs is not None:
-                resolution = resolve(n, pairs, ranks[first])
-            else:
-                pairs, cluster = crowded(texts.embeddings, texts.group, calibration.threshold, ranks[first], progress)
-                resolution = replace(resolve(n, pairs, ranks[first]), cluster=cluster)
-                crowd_notes = (
-                    f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are "
-                    f"{len(pairs):,}, those of a text that is removed and one that stays. What stays, and what is a "
-                    "cluster, is as if all were listed.",
-                )
-        return by_row(
+        return deduplicated(
             asked,
-            texts.position,
-            ranks,
-            first,
-            pairs,
-            resolution,
-            calibration,
-            notes=(*asked.notes, *keep_notes, *crowd_notes, *missed.notes),
-            run={
-                "model": self.name,
-                "keep": str(policy),
-                "truncated_rows": missed.truncated_rows,
-                "unknown_word_rows": missed.unknown_rows,
-                "encoded_texts": n - cached,
-                "cached_texts": cached,
-                "seconds": seconds,
-            },
+            self.encoder,
+            self.require_calibration(),
+            policy,
+            model=self.name,
+            search=search,
+            work=None if work is None else Path(work),
+            progress=progress,
         )
 
     def match(
@@ -382,7 +337,7 @@ class Detector:
                 if value >= calibration.threshold
             )
         found = tuple(by_slot.get(slot) or None for slot in query_slot.tolist())
-        truncated = self._truncated(texts)
+        truncated = truncated_texts(self.encoder, texts)
         notes = (
             *(f"Queries: {note}" for note in unread(texts, truncated, query_slot).notes),
             *(f"Known questions: {note}" for note in unread(texts, truncated, corpus_slot).notes),
@@ -409,9 +364,6 @@ class Detector:
             notes=pairs.notes(),
         )
 
-    def _truncated(self, texts: EncodedTexts) -> NDArray[np.bool_]:
-        return self.encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
-
     def _model_card(self) -> str:
         lines = [f"# {self.name}", "", "A dupdetect detector. Load it with `Detector.from_pretrained(FOLDER)`.", ""]
         if self.calibration is not None:
@@ -426,23 +378,8 @@ def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:
     return groups
 
 
-def _listed(texts: EncodedTexts, threshold: float, progress: Progress, work: Path | None) -> SimilarPairs | None:
-    """Return all pairs at or above the threshold, or None where there are too many."""
-    try:
-        return texts.similar(threshold, progress, most=_MOST_PAIRS, work=work)
-    except TooManyPairsError:
-        return None
-
-
 def _names_a_detector(given: str, folder: Path) -> bool:
     """Tell a folder that should hold a detector from a sentence-transformers folder or the name of one on the hub."""
     if folder.is_dir():
         return not (folder / "modules.json").exists()
     return folder.exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", given)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[name] = round(time.perf_counter() - start, 3)

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,19 @@ from numpy.typing import NDArray
 from dupdetect.encoder import Encoder, LimitedVocabulary
 from dupdetect.errors import InputError
 from dupdetect.progress import Progress
-from dupdetect.search import SimilarPairs, nearest, similar_pairs, unit_rows
+from dupdetect.search import (
+    RecallCertificate,
+    SimilarPairs,
+    approximate_pairs,
+    certify,
+    nearest,
+    similar_pairs,
+    unit_rows,
+    uses_index,
+)
 from dupdetect.text import unique_canonical
 
-__all__ = ["EncodedTexts", "Unread", "encode_texts", "examples", "unread"]
+__all__ = ["EncodedTexts", "Unread", "encode_texts", "examples", "truncated_texts", "unread"]
 
 _FEW_ROWS = 4096  # compared within a second: nothing to go on from
 _EXAMPLES = 2
@@ -54,15 +64,21 @@ class EncodedTexts:
         return may
 
     def similar(
-        self, threshold: float, progress: Progress, *, most: int | None = None, work: Path | None = None
+        self,
+        threshold: float,
+        progress: Progress,
+        *,
+        search: Literal["exact", "ann"] = "exact",
+        most: int | None = None,
+        work: Path | None = None,
     ) -> SimilarPairs:
         """Return every pair of forms in one group whose cosine is at or above `threshold`.
 
-        work: a folder to go on from after an interruption; see `similar_pairs`. Raises TooManyPairsError where there
-        are more than `most`, if that is given.
+        search: "ann" for most of them; see `approximate_pairs`, and `certificate` for how many.
+        work: a folder to go on from after an interruption, where the search is exact; see `similar_pairs`. Raises
+        TooManyPairsError where there are more than `most`, if that is given.
         """
-        sizes = np.bincount(self.group)
-        starts = np.cumsum(sizes) - sizes
+        sizes, starts = self._groups()
         empty = np.empty(0, dtype=np.int32)
         found = [(empty, empty, np.empty(0, dtype=np.float32))]
         with progress("Comparing", int((sizes * (sizes - 1) // 2).sum()), "pair") as advance:
@@ -70,12 +86,27 @@ class EncodedTexts:
                 start = np.int32(starts[group])
                 rows = self.embeddings[start : start + sizes[group]]
                 place = work / str(group) if work is not None and len(rows) > _FEW_ROWS else None
-                pairs = similar_pairs(rows, threshold, most=most, work=place, progress=advance)
+                if search == "ann":
+                    pairs = approximate_pairs(rows, threshold, most=most, progress=advance)
+                else:
+                    pairs = similar_pairs(rows, threshold, most=most, work=place, progress=advance)
                 most = most and most - len(pairs)
                 found.append((start + pairs.left, start + pairs.right, pairs.similarity))
         # Groups stand side by side, so what is found in one after the other is sorted as a whole.
         left, right, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return SimilarPairs(left, right, similarity)
+
+    def certificate(self, pairs: SimilarPairs, threshold: float, progress: Progress) -> RecallCertificate | None:
+        """Return how much `pairs` holds of what `similar` looks for by an index; None where it compares all pairs."""
+        groups = [
+            slice(start, start + size)
+            for size, start in zip(*(column.tolist() for column in self._groups()), strict=True)
+            if uses_index(size)
+        ]
+        if not groups:
+            return None
+        with progress("Certifying", sum(group.stop - group.start for group in groups), "text") as advance:
+            return certify(self.embeddings, groups, pairs, threshold, progress=advance)
 
     def nearest(
         self, queries: NDArray[np.int64], corpus: NDArray[np.int64], k: int, progress: Progress
@@ -104,6 +135,11 @@ class EncodedTexts:
                 else:
                     advance(len(asked))
         return found
+
+    def _groups(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the size of each group, and its first form."""
+        sizes = np.bincount(self.group)
+        return sizes, np.cumsum(sizes) - sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +182,11 @@ def encode_texts(encoder: Encoder, given: Sequence[str], progress: Progress) -> 
         tuple(unknown[slot] for slot in order),
         group,
     )
+
+
+def truncated_texts(encoder: Encoder, texts: EncodedTexts) -> NDArray[np.bool_]:
+    """Return (n,) bool: which forms are longer than the encoder reads."""
+    return encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
 
 
 def _itself_first(

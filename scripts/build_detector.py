@@ -4,8 +4,8 @@
     python scripts/build_detector.py --model FOLDER     then this, with the same model
 
 Reads the natural rows of `qqp_pairs.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
-dupdetect/pretrained/ (manifest, calibration, model card, and the model in 16 bits for sentence-transformers) and
-scripts/results/shipped_detector.json.
+dupdetect/pretrained/ (manifest, calibration, model card; with --weights also the model in 16 bits, 45 MB, so that
+`SentenceTransformer(folder)` loads it) and scripts/results/shipped_detector.json.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ WEIGHTS = "model.safetensors"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="the sentence-transformers folder that was exported")
-    model = parser.parse_args().model
+    parser.add_argument("--weights", action="store_true", help="add the model in 16 bits for sentence-transformers")
+    options = parser.parse_args()
+    model = options.model
     exported = json.loads((FOLDER / "export_encoder.json").read_text("utf-8"))["model"]["weights_sha256"]
     if checksum(model / WEIGHTS) != exported:
         parser.error(f"{model} is not what was exported last. Run scripts/export_encoder.py --model {model} first.")
@@ -57,8 +59,10 @@ def main() -> None:
     evaluation = evaluate(detector, splits.test, seed=SPLIT_SEED, progress=show)
     print(evaluation)
     shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten
-    detector.save_pretrained(PRETRAINED, model_card=model_card(detector, evaluation))
-    add_weights(PRETRAINED, model)
+    card = model_card(detector, evaluation, weights=options.weights)
+    detector.save_pretrained(PRETRAINED, model_card=card)
+    if options.weights:
+        add_weights(PRETRAINED, model)
     RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -123,7 +127,12 @@ def training_section() -> str:
 """
 
 
-def model_card(detector: Detector, evaluation: Evaluation) -> str:
+WEIGHTS_SECTION = """- `model.safetensors` and the small files beside it: the same model in 16 bits, for
+  `SentenceTransformer(folder)`. It is in the repository only; an installed copy of dupdetect goes without.
+"""
+
+
+def model_card(detector: Detector, evaluation: Evaluation, *, weights: bool) -> str:
     found = detector.require_calibration().summary()
     pair, mining = evaluation.pair, evaluation.mining
     training = training_section()
@@ -144,9 +153,7 @@ and a calibration. It says which short English texts ask the same thing.
   length, weights in 8 bits, {detector.encoder.dimension} dimensions, texts of up to 256 tokens. Made by
   `scripts/export_encoder.py`, which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
 - `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
-- `model.safetensors` and the small files beside it: the same model in 16 bits, for `SentenceTransformer(folder)`. It is
-  in the repository only; an installed copy of dupdetect goes without.
-
+{WEIGHTS_SECTION if weights else ""}
 {training}## Calibration
 
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupdetect import crowded as module
-from dupdetect import detector as detector_module
-from dupdetect import encoded_texts
+from dupdetect import deduplicating, encoded_texts
 from dupdetect.clustering import resolve
 from dupdetect.crowded import crowded
 from dupdetect.errors import InputError
@@ -116,7 +115,7 @@ def crowd(detector, monkeypatch):
     texts += [f"question {n} has words {n}a {n}b {n}c of its own" for n in range(20)] + ["", texts[3]]
     expected = detector.deduplicate(texts, keep="longest")
     assert len(expected.pairs) > 1000
-    monkeypatch.setattr(detector_module, "_MOST_PAIRS", 1000)
+    monkeypatch.setattr(deduplicating, "_MOST_PAIRS", 1000)
     return detector, texts, expected
 
 

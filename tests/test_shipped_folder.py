@@ -1,29 +1,45 @@
-"""The folder of the shipped detector, as it lies in the repository."""
+"""The folder of a shipped detector, with and without the weights for sentence-transformers beside it."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_bert import ASKING, TOPICS, made_up_pairs, make_tiny_bert
 
 from dupdetect import Detector
+from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.search import cosine
-from dupdetect.text import canonical
+from dupdetect.training import export_onnx
 
-FOLDER = Path(__file__).parent.parent / "dupdetect" / "pretrained"
-TEXTS = [canonical(f"How do I {what}?") for what in ("reset my password", "close my account", "pay", "export a report")]
+ROOT = Path(__file__).resolve().parent.parent
+TEXTS = [f"{asking} {topic} {number}" for asking in ASKING for topic in TOPICS[:5] for number in (1, 22)]
 
 
-@pytest.mark.skipif(not (FOLDER / "model.safetensors").exists(), reason="an installed copy goes without these weights")
-def test_it_loads_with_sentence_transformers_and_says_the_same():
+def test_the_weights_beside_a_detector_are_of_the_same_model_and_may_be_missing(tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(FOLDER), device="cpu")
-    assert next(model.parameters()).dtype.itemsize == 4
-    rows = model.encode(TEXTS)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    from build_detector import WEIGHTS, add_weights
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    model = make_tiny_bert(tmp_path)
+    encoder = OnnxEncoder.load(export_onnx(model, tmp_path / "onnx"))
+    folder = Detector.calibrate(encoder, made_up_pairs(200, 1)).save_pretrained(tmp_path / "detector")
+    add_weights(folder, Path(model))
+    loaded = SentenceTransformer(str(folder), device="cpu")
+    assert next(loaded.parameters()).dtype.itemsize == 4
+    rows = loaded.encode(TEXTS)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    assert cosine(rows, Detector.from_pretrained().encoder.encode(TEXTS)).min() > 0.98
+    detector = Detector.from_pretrained(folder)
+    assert cosine(rows, detector.encoder.encode(TEXTS)).min() > 0.95
+    (folder / WEIGHTS).unlink()
+    assert Detector.from_pretrained(folder).encoder.fingerprint == detector.encoder.fingerprint
 
 
-def test_it_holds_what_its_manifest_lists_and_no_more_than_75_mb():
-    Detector.from_pretrained(FOLDER)
-    assert sum(file.stat().st_size for file in FOLDER.iterdir() if file.is_file()) < 75e6
+@pytest.mark.parametrize(("name", "most"), [("pretrained", 75e6), ("pretrained_fast", 16e6)])
+def test_what_is_shipped_loads_and_is_small(name, most):
+    folder = ROOT / "dupdetect" / name
+    Detector.from_pretrained(folder)
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < most

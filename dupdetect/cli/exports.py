@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -54,6 +54,14 @@ if TYPE_CHECKING:
     help="Which of several stays: first, last, longest, medoid, max:COL or min:COL. These read numbers and dates as "
     "people and programs write them, and stop where a column could mean two things.",
 )
+@click.option(
+    "--search",
+    type=click.Choice(["exact", "ann"]),
+    default="exact",
+    show_default=True,
+    help="exact compares all texts. ann asks an index, for millions of texts, where exact takes hours: it misses some "
+    "pairs, and a sample says how many (needs the extra ann).",
+)
 @point_options
 @model_options
 @cache_option
@@ -73,6 +81,7 @@ def dedupe(
     id_column: str | None,
     output: str | None,
     keep: str,
+    search: Literal["exact", "ann"],
     point: dict[str, Any],
     model: str | None,
     cache: str | None,
@@ -117,7 +126,7 @@ def dedupe(
     with _finished_work(target, resume) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
         detector = load_detector(model, vectors).at(**point)
-        result = detector.deduplicate(questions, keep=keep, work=work and work / "pairs", progress=show)
+        result = detector.deduplicate(questions, keep=keep, search=search, work=work and work / "pairs", progress=show)
         result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     if replaced and PurePath(replaced).name != PurePath(export).name:
         click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
@@ -270,6 +279,7 @@ def _summary(record: dict[str, Any], target: Path) -> str:
             f"{rows} = {counted(counts['distinct_texts'], 'different text')} + {repeats} + {counts['blank']:,} blank "
             "(kept)",
             joined,
+            *([record["search"]["certificate"]] if record["search"]["kind"] == "ann" else []),
             *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
             record["promise"],

@@ -20,6 +20,7 @@ from dupdetect.frozen import Frozen
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
 from dupdetect.results.cells import below_half, exact, free_names, rounded
+from dupdetect.search import RecallCertificate
 from dupdetect.tables import write_csv
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ class Deduplication(Frozen):
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
     calibration: what was decided with.  notes: what was detected, repaired or left out, a sentence each.
-    run: the name of the model, the keep policy, the texts encoded and those taken from a cache, the rows truncated and
-    those with unknown words, and the seconds of each stage.
+    run: the name of the model, the keep policy, how pairs were searched for, the texts encoded and those taken from a
+    cache, the rows truncated and those with unknown words, and the seconds of each stage.
+    certificate: how much an approximate search has found; None where the search was exact.
     """
 
     questions: Questions
@@ -101,6 +103,7 @@ class Deduplication(Frozen):
     calibration: Calibration
     notes: tuple[str, ...]
     run: Mapping[str, Any]
+    certificate: RecallCertificate | None = None
 
     @property
     def threshold(self) -> float:

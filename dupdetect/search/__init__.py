@@ -1,10 +1,13 @@
 """Exact search over unit vectors: no pair at or above the threshold is missed, and none is listed twice.
 
-`similar_pairs` joins a set with itself; `nearest` finds the closest rows of another set.
+`similar_pairs` joins a set with itself; `nearest` finds the closest rows of another set. On request `approximate_pairs`
+finds most pairs of a set (extra `ann`), and `certify` measures how many.
 """
 
 from __future__ import annotations
 
+from dupdetect.search.ann import approximate_pairs, index_library, uses_index
+from dupdetect.search.certificate import RecallCertificate, certify
 from dupdetect.search.exact import (
     Neighbours,
     SimilarPairs,
@@ -18,11 +21,16 @@ from dupdetect.search.exact import (
 
 __all__ = [
     "Neighbours",
+    "RecallCertificate",
     "SimilarPairs",
     "TooManyPairsError",
+    "approximate_pairs",
+    "certify",
     "cosine",
     "float32_error",
+    "index_library",
     "nearest",
     "similar_pairs",
     "unit_rows",
+    "uses_index",
 ]

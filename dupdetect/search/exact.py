@@ -189,7 +189,7 @@ class _Join:
         if start == other:
             above = i < j
             i, j = i[above], j[above]
-        similarity = _of_pairs(cosine, first, i, second, j)
+        similarity = of_pairs(cosine, first, i, second, j)
         keep = similarity.astype(np.float64) >= self.threshold
         return (i[keep] + start).astype(np.int32), (j[keep] + other).astype(np.int32), similarity[keep]
 
@@ -200,7 +200,7 @@ class _Join:
             places = self.products.candidates(left, right, self.threshold)
             if len(places) * _CANDIDATES <= len(first) * len(second):
                 i, j = np.divmod(places, len(second))
-                near = _of_pairs(_float32_products, first, i, second, j) >= self.cut
+                near = of_pairs(_float32_products, first, i, second, j) >= self.cut
                 return i[near], j[near]
         return np.divmod(np.flatnonzero(first @ second.T >= self.cut), len(second))
 
@@ -288,7 +288,7 @@ def _in_order(block: Callable[[int, int], Found], blocks: Iterable[tuple[int, in
         pool.shutdown(cancel_futures=True)  # on an interrupt, do not work through the rest first
 
 
-def _of_pairs(
+def of_pairs(
     measure: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
     left_rows: NDArray[np.float32],
     left: NDArray[np.int64],

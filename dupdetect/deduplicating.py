@@ -1,0 +1,169 @@
+"""One deduplication, from questions to what stays: encode, compare, cluster, and carry it over to the rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.calibration import Calibration
+from dupdetect.clustering import Resolution, connection_strength, resolve
+from dupdetect.crowded import crowded
+from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
+from dupdetect.encoder import Encoder
+from dupdetect.encoder.cache import cached_texts
+from dupdetect.errors import InputError
+from dupdetect.keep import Keep, row_ranks
+from dupdetect.progress import Progress
+from dupdetect.questions import Questions
+from dupdetect.results import Deduplication
+from dupdetect.row_results import by_row, first_rows
+from dupdetect.search import RecallCertificate, SimilarPairs, TooManyPairsError, index_library
+
+__all__ = ["deduplicated"]
+
+# Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
+_MOST_PAIRS = 10_000_000
+_PAIRS_PER_TEXT = 20  # by an approximate search; they take about as much memory as a vector and its place in the index
+
+Search = Literal["exact", "ann"]
+
+
+def deduplicated(
+    asked: Questions,
+    encoder: Encoder,
+    calibration: Calibration,
+    policy: Keep,
+    *,
+    model: str,
+    search: Search,
+    work: Path | None,
+    progress: Progress,
+) -> Deduplication:
+    """Return what `Detector.deduplicate` says of these questions.
+
+    policy: has been checked against them.  model: the name of the detector, for the record.
+    """
+    library = index_library() if search == "ann" else ""
+    seconds: dict[str, float] = {}
+    cached_before = cached_texts(encoder)
+    with _timed(seconds, "encode"):
+        texts = encode_texts(encoder, asked.texts, progress)
+        missed = unread(texts, truncated_texts(encoder, texts), texts.position)
+    cached = cached_texts(encoder) - cached_before
+    with _timed(seconds, "search"):
+        pairs = _listed(texts, calibration.threshold, progress, search, work)
+    certificate = None
+    search_notes: tuple[str, ...] = ()
+    if search == "ann" and pairs is not None:
+        with _timed(seconds, "certify"):
+            certificate = texts.certificate(pairs, calibration.threshold, progress)
+        if certificate is None:
+            search_notes = ("So few texts were all compared with each other: the search was exact.",)
+    with _timed(seconds, "cluster"):
+        decided = _decided(asked, texts, pairs, calibration.threshold, policy, progress)
+    result = by_row(
+        asked,
+        texts.position,
+        decided.ranks,
+        decided.first,
+        decided.pairs,
+        decided.resolution,
+        calibration,
+        notes=(*asked.notes, *decided.notes, *missed.notes, *search_notes),
+        run={
+            "model": model,
+            "keep": str(policy),
+            "search": _search_record(certificate, library),
+            "truncated_rows": missed.truncated_rows,
+            "unknown_word_rows": missed.unknown_rows,
+            "encoded_texts": len(texts.forms) - cached,
+            "cached_texts": cached,
+            "seconds": seconds,
+        },
+    )
+    return replace(result, certificate=certificate)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decided:
+    """ranks, first: see `keep.row_ranks` and `first_rows`.  pairs: those that are listed."""
+
+    ranks: NDArray[np.int64]
+    first: NDArray[np.int64]
+    pairs: SimilarPairs
+    resolution: Resolution
+    notes: tuple[str, ...]
+
+
+def _decided(
+    asked: Questions,
+    texts: EncodedTexts,
+    pairs: SimilarPairs | None,
+    threshold: float,
+    policy: Keep,
+    progress: Progress,
+) -> _Decided:
+    """Choose what stays. `pairs`: all there are, or None where there are too many to list."""
+    n = len(texts.forms)
+    weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
+    strength = weight - 1.0
+    if pairs is not None:
+        strength += connection_strength(n, pairs, weight)
+    elif policy.name == "medoid":
+        raise InputError(
+            f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
+            "Choose another policy, such as 'first' or 'longest', or a higher threshold."
+        )
+    row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
+    forms = [texts.forms[slot] if slot >= 0 else "" for slot in texts.position.tolist()]
+    ranks, notes = row_ranks(policy, asked, forms, row_strength)
+    first = first_rows(texts.position, ranks, n)
+    if pairs is not None:
+        return _Decided(ranks, first, pairs, resolve(n, pairs, ranks[first]), tuple(notes))
+    pairs, cluster = crowded(texts.embeddings, texts.group, threshold, ranks[first], progress)
+    note = (
+        f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
+        "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
+        "listed."
+    )
+    return _Decided(ranks, first, pairs, replace(resolve(n, pairs, ranks[first]), cluster=cluster), (*notes, note))
+
+
+def _listed(
+    texts: EncodedTexts, threshold: float, progress: Progress, search: Search, work: Path | None
+) -> SimilarPairs | None:
+    """Return all pairs at or above the threshold that the search finds, or None where there are too many.
+
+    Raises InputError instead where the search is not exact: survivors without a list are found by comparing all texts.
+    """
+    most = _MOST_PAIRS if search == "exact" else max(_MOST_PAIRS, _PAIRS_PER_TEXT * len(texts.forms))
+    try:
+        return texts.similar(threshold, progress, search=search, most=most, work=work)
+    except TooManyPairsError:
+        if search == "exact":
+            return None
+    raise InputError(
+        f"More than {most:,} pairs of texts reach the threshold, too many to list, and only the exact search does "
+        "without a list. Choose a higher threshold, or search='exact'."
+    )
+
+
+def _search_record(certificate: RecallCertificate | None, library: str) -> dict[str, Any]:
+    """Return what run.json says about the search."""
+    if certificate is None:
+        return {"kind": "exact"}
+    return {"kind": "ann", "library": library, **asdict(certificate), "certificate": str(certificate)}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[name] = round(time.perf_counter() - start, 3)
