@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from domains import as_encoder
 from ledger import RESULTS, ROOT, TRAINING, checksum, machine, revision, versions
 from measures import measured
@@ -38,6 +39,7 @@ LEDGER = RESULTS / "fast.json"
 CONFIG = Path(__file__).with_name("fast_training.json")
 SHIPPED = ROOT / "dupdetect" / "pretrained_fast"
 DIMENSION = 256
+TEACHERS_TEXTS = 60_000
 NAME = "dupdetect-fast"
 
 
@@ -97,11 +99,13 @@ def arguments() -> argparse.Namespace:
 
 
 def teachers_texts(train: QuestionPairs) -> list[str]:
-    """The questions to train on, and unlabelled ones of other domains; none that is measured on."""
+    """A sample of the questions to train on, and unlabelled ones of other domains; none that is measured on."""
     other = [
         canonical(text) for name in ("query_wellformedness", "stackoverflow_titles") for text in rows_of(name)["text"]
     ]
-    return sorted({*train.nodes().texts, *unlabelled_texts(), *other} - {""})
+    every = sorted({*train.nodes().texts, *unlabelled_texts(), *other} - {""})
+    chosen = np.random.default_rng(SPLIT_SEED).permutation(len(every))[:TEACHERS_TEXTS]
+    return [every[row] for row in sorted(chosen.tolist())]
 
 
 def model_card(detector: Detector, models: dict[str, Any]) -> str:
