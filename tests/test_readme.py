@@ -96,6 +96,30 @@ def test_the_table_for_the_test_split_is_the_recorded_one():
         assert f"| {name} | {value['value']:.3f} | {value['low']:.3f} to {value['high']:.3f} |" in README
 
 
+def test_the_table_for_other_domains_is_the_recorded_one():
+    training = json.loads((RESULTS / "training.json").read_text())["models"]
+    exported = json.loads((RESULTS / "export_encoder.json").read_text())["model"]["weights_sha256"]
+    (shipped,) = (model for model in training.values() if model.get("weights_sha256") == exported)
+    for name, base in training["base"]["other_domains"].items():
+        assert f"| {name} | {base:.3f} | {shipped['other_domains'][name]:.3f} |" in README
+
+
+def test_the_table_for_the_fast_tier_is_the_recorded_one():
+    models = json.loads((RESULTS / "fast.json").read_text())["models"]
+    names = {"average precision": ("average_precision", "value"), "F1": ("f1", "value")}
+    names |= {"all pairs, average precision": ("mining_average_precision",), "Recall@1": ("recall_at_1",)}
+    for name, path in names.items():
+        values = []
+        for model in ("untrained", "fast", "default"):
+            value = models[model]
+            for key in path:
+                value = value[key]
+            values.append(f"{value:.3f}")
+        assert f"| {name} | {' | '.join(values)} |" in README
+    manifest = json.loads((ROOT / "dupdetect" / "pretrained_fast" / "dupdetect.json").read_text())
+    assert models["fast"]["threshold"] == manifest["calibration"]["threshold"]
+
+
 def test_the_table_for_the_sample_is_the_recorded_one():
     results = json.loads((RESULTS / "sample.json").read_text())["results"]
     for name, row in results.items():
@@ -109,9 +133,11 @@ def test_the_table_for_the_sample_is_the_recorded_one():
 
 
 def test_the_scale_is_the_recorded_one():
-    run = json.loads((RESULTS / "scale.json").read_text())["runs"][-1]
+    _, run, fast = json.loads((RESULTS / "scale.json").read_text())["runs"]
     assert f"100,000 short questions took {run['seconds']:.0f} s" in README
     assert f"and {run['peak_memory_mb']} MB on 2 cores, {run['stages']['search']:.0f} s of it" in README
+    assert fast["rows"] == 500_000
+    assert f"500,000 short texts {fast['seconds']:.0f} s and {fast['peak_memory_mb'] / 1000:.1f} GB" in README
 
 
 def test_the_join_is_as_much_faster_as_was_recorded():
