@@ -137,12 +137,13 @@ def test_the_scale_is_the_recorded_one():
     assert f"100,000 short questions took {run['seconds']:.0f} s" in README
     assert f"and {run['peak_memory_mb']} MB on 2 cores, {run['stages']['search']:.0f} s of it" in README
     assert fast["rows"] == 500_000
-    assert f"500,000 short texts {fast['seconds']:.0f} s and {fast['peak_memory_mb'] / 1000:.1f} GB" in README
+    took = f"500,000 short texts {fast['seconds']:.0f} s and {fast['peak_memory_mb'] / 1000:.1f} GB"
+    assert f"{took}, {fast['stages']['search']:.0f} s of it" in README
 
 
 def test_the_join_is_as_much_faster_as_was_recorded():
     run = json.loads((RESULTS / "join.json").read_text())["runs"][-1]
-    assert f"takes {run['ratio']:.1f} times as long as this one" in README
+    assert re.search(rf"takes {run['ratio']:.1f}\s+times as long as this one", README)
     assert run["texts"] > 99_000
     assert run["differences_within_rounding"] == 0
 
