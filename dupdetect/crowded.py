@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.errors import InputError
 from dupdetect.graph import connected_components
 from dupdetect.progress import Progress
 from dupdetect.search import SimilarPairs, cosine, float32_error
@@ -36,14 +37,16 @@ def crowded(
     group: NDArray[np.int64],
     threshold: float,
     priority: NDArray[np.int64],
+    most: int,
     progress: Progress,
 ) -> tuple[SimilarPairs, NDArray[np.int64]]:
     """Return the pairs of removed and kept rows, and (n,) int64: the smallest row of the cluster of each row.
 
     embeddings: (n, d) float32 unit rows.  group: (n,), never falling; only rows of one group are compared.  threshold:
     in [-1, 1].  priority: (n,) distinct integers, as for `clustering.resolve`, which makes of these pairs the same
-    survivors as of all pairs. A removed row has a pair with each kept one that it reaches the threshold with: few, as
-    the kept ones are no pairs among themselves.
+    survivors as of all pairs. A removed row has a pair with each kept one that it reaches the threshold with: few
+    wherever texts were written by people, as the kept ones are no pairs among themselves. Raises InputError where there
+    are more than `most` nevertheless.
 
     Memory beyond the result: a few blocks of 1,024 x 1,024 numbers, and 8 bytes a row. Time grows with n times the
     number of kept rows, and with the number of pairs of rows in different clusters.
@@ -58,8 +61,16 @@ def crowded(
         for rows in groups:
             kept[_kept(near, rows[np.argsort(priority[rows])], advance)] = True
     with progress("Comparing with them", n, "text") as advance:
+        count = 0
         for rows in groups:
-            found += _pairs_with(near, rows[kept[rows]], rows[~kept[rows]])
+            for pairs_found in _pairs_with(near, rows[kept[rows]], rows[~kept[rows]]):
+                found.append(pairs_found)
+                count += len(pairs_found[0])
+                if count > most:
+                    raise InputError(
+                        f"More than {most:,} pairs of a text that would be removed and one that stays reach the "
+                        "threshold. Choose a higher threshold."
+                    )
             advance(len(rows))
     empty = np.empty(0, dtype=np.int64)
     left, right = (np.concatenate(side) for side in zip((empty, empty), *found, strict=True))

@@ -80,7 +80,7 @@ def deduplicated(
         run={
             "model": model,
             "keep": str(policy),
-            "search": _search_record(certificate, library),
+            "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
             "unknown_word_rows": missed.unknown_rows,
             "encoded_texts": len(texts.forms) - cached,
@@ -127,7 +127,7 @@ def _decided(
     first = first_rows(texts.position, ranks, n)
     if pairs is not None:
         return _Decided(ranks, first, pairs, resolve(n, pairs, ranks[first]), tuple(notes))
-    pairs, cluster = crowded(texts.embeddings, texts.group, threshold, ranks[first], progress)
+    pairs, cluster = crowded(texts.embeddings, texts.group, threshold, ranks[first], _MOST_PAIRS, progress)
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
@@ -155,10 +155,10 @@ def _listed(
     )
 
 
-def _search_record(certificate: RecallCertificate | None, library: str) -> dict[str, Any]:
-    """Return what run.json says about the search."""
+def _search_record(certificate: RecallCertificate | None, library: str, *, every_pair: bool) -> dict[str, Any]:
+    """Return what run.json says about the search, and where not all pairs are listed, which ones."""
     if certificate is None:
-        return {"kind": "exact"}
+        return {"kind": "exact"} if every_pair else {"kind": "exact", "listed": "removed texts and those that stay"}
     return {"kind": "ann", "library": library, **asdict(certificate), "certificate": str(certificate)}
 
 

@@ -64,11 +64,29 @@ def test_a_cache_of_the_users_own_is_kept(export, tmp_path):
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_files_of_someone_else_stay(export, tmp_path):
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "notes.txt").write_text("mine")
-    assert dedupe(export, "-o", tmp_path / "out", "--resume") == 0
-    assert [file.name for file in (tmp_path / "out.partial").iterdir()] == ["notes.txt"]
+def test_a_folder_of_someone_else_is_refused(capsys, export, tmp_path):
+    (tmp_path / "out.partial" / "pairs").mkdir(parents=True)
+    (tmp_path / "out.partial" / "pairs" / "mine.npy").write_text("mine")
+    assert dedupe(export, "-o", tmp_path / "out", "--resume") == 1
+    assert "out.partial is needed for --resume, and holds pairs" in capsys.readouterr().err
+    assert (tmp_path / "out.partial" / "pairs" / "mine.npy").exists()
+
+
+def test_what_someone_puts_beside_it_stays(export, tmp_path):
+    partial = tmp_path / "out.partial"
+    partial.mkdir()
+    (partial / "dupdetect.partial").touch()
+    (partial / "notes.txt").write_text("mine")
+    cache = partial / "vectors.sqlite"
+    assert dedupe(export, "-o", tmp_path / "out", "--resume", "--cache", cache) == 0
+    assert sorted(file.name for file in partial.iterdir()) == ["notes.txt", "vectors.sqlite"]
+
+
+def test_the_current_folder_is_refused_in_a_line(capsys, export, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert dedupe(export, "-o", ".", "--resume") == 1
+    assert "Name another output folder" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_had_is_named(capsys, export, tmp_path):

@@ -34,7 +34,7 @@ def in_groups(rows, group, threshold):
 def check(rows, group, threshold, priority):
     every = in_groups(rows, group, threshold)
     expected = resolve(len(rows), every, priority)
-    pairs, cluster = crowded(rows, group, threshold, priority, silent)
+    pairs, cluster = crowded(rows, group, threshold, priority, 10**9, silent)
     assert cluster.tolist() == expected.cluster.tolist()
     listed = {(i, j): s for i, j, s in zip(every.left.tolist(), every.right.tolist(), every.similarity, strict=True)}
     found = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
@@ -92,8 +92,19 @@ def test_many_blocks_of_one_cluster_are_not_compared(monkeypatch):
     monkeypatch.setattr(
         module._Near, "pairs", lambda self, *a: compared.append(len(a[0]) * len(a[1])) or plain(self, *a)
     )
-    crowded(rows, np.zeros(1024, np.int64), 0.9, np.arange(1024), silent)
+    crowded(rows, np.zeros(1024, np.int64), 0.9, np.arange(1024), 10**9, silent)
     assert sum(compared) < 10 * 1024
+
+
+def test_more_pairs_with_rows_that_stay_than_there_is_room_for_are_refused():
+    """A row in the middle of a hundred that are no pairs among themselves."""
+    rows = np.eye(101, dtype=np.float32)
+    rows[100] = 0.1
+    rows[100, 100] = 0.0
+    priority = np.arange(101)
+    assert len(crowded(rows, np.zeros(101, np.int64), 0.09, priority, 100, silent)[0]) == 100
+    with pytest.raises(InputError, match="higher threshold"):
+        crowded(rows, np.zeros(101, np.int64), 0.09, priority, 99, silent)
 
 
 def test_the_join_stops_where_there_is_no_room():
@@ -124,6 +135,7 @@ def test_a_crowded_collection_is_decided_the_same_and_says_what_is_listed(crowd)
     result = detector.deduplicate(texts, keep="longest")
     for column in ("duplicate_of", "cluster_id", "similarity", "probability"):
         assert np.array_equal(getattr(result, column), getattr(expected, column), equal_nan=True)
+    assert result.record()["search"] == {"kind": "exact", "listed": "removed texts and those that stay"}
     (note,) = set(result.notes) - set(expected.notes)
     listed = int((~result.pairs.same_text).sum())
     assert f"More than 1,000 pairs of texts reach the threshold, too many to list: listed are {listed:,}" in note

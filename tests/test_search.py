@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupdetect.errors import InputError
-from dupdetect.search import cosine, exact, nearest, similar_pairs
+from dupdetect.search import TooManyPairsError, cosine, exact, nearest, similar_pairs
 
 
 @pytest.fixture(scope="module", autouse=True, params=[0, 10**9], ids=["integers", "float32"])
@@ -183,16 +183,26 @@ class TestFinishedBlocks:
         assert len(self.join(tmp_path)) == 28 - sum(rows[:finished]) + (finished > 0)
 
     @pytest.mark.parametrize("other", [{"threshold": 0.31}, {"rows": random_rows(130, 12, seed=5)}])
-    def test_those_of_another_join_are_not_used(self, tmp_path, other):
+    def test_those_of_another_join_are_neither_used_nor_deleted(self, tmp_path, other):
+        (tmp_path / "mine.npy").write_text("mine")
         self.join(tmp_path)
         assert len(self.join(tmp_path, **other)) == 28
         assert len(self.join(tmp_path, **other)) == 1
+        assert len(self.join(tmp_path)) == 1
+        assert (tmp_path / "mine.npy").exists()
+
+    def test_finished_pairs_count_against_the_most(self, tmp_path):
+        pairs = len(similar_pairs(self.rows, 0.3, block_rows=20, work=tmp_path))
+        assert len(similar_pairs(self.rows, 0.3, block_rows=20, work=tmp_path, most=pairs)) == pairs
+        with pytest.raises(TooManyPairsError):
+            similar_pairs(self.rows, 0.3, block_rows=20, work=tmp_path, most=pairs - 1)
 
     @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x93NUMPY"])
     def test_a_damaged_block_is_named(self, tmp_path, content):
         self.join(tmp_path)
-        (tmp_path / "40.npy").write_bytes(content)
-        with pytest.raises(InputError, match=r"40\.npy is damaged"):
+        (file,) = tmp_path.glob("*-40.npy")
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=r"-40\.npy is damaged"):
             self.join(tmp_path)
-        (tmp_path / "40.npy").unlink()
+        file.unlink()
         assert len(self.join(tmp_path)) == 6

@@ -57,6 +57,17 @@ def test_common_tokens_weigh_less(network):
     assert lengths[1][rare] > 0.1 * lengths[0][rare]
 
 
+def test_padding_is_not_counted(network):
+    texts = ["how do i get balan"] * 50 + ["kosed"]
+    expected = static_model(network, 8, texts)[0].embedding.weight
+    tokenizer = network.tokenizer.backend_tokenizer
+    try:
+        tokenizer.enable_padding(length=64)
+        assert (static_model(network, 8, texts)[0].embedding.weight == expected).all()
+    finally:
+        tokenizer.no_padding()
+
+
 def test_it_is_trained_as_a_network_is_and_learns(static, tmp_path):
     train, validation, test = (made_up_pairs(n, seed) for n, seed in ((400, 1), (100, 2), (100, 3)))
     texts = train.nodes().texts

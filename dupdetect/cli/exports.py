@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
 if TYPE_CHECKING:
     from dupdetect.questions import Questions
     from dupdetect.results import Matches
+
+
+_PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
 
 
 @click.command(short_help="Find the duplicates in an export.")
@@ -123,7 +127,7 @@ def dedupe(
         raise OutputExistsError(target, replaced)
     check_free(target, overwrite, export, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, **reading)
-    with _finished_work(target, resume) as work:
+    with _finished_work(target, resume, vectors=cache is None) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
         detector = load_detector(model, vectors).at(**point)
         result = detector.deduplicate(questions, keep=keep, search=search, work=work and work / "pairs", progress=show)
@@ -132,7 +136,8 @@ def dedupe(
         click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
     for note in result.notes:
         click.echo(f"Note: {printable(note)}", err=True)
-    say_cache_use(detector)
+    if cache is not None:
+        say_cache_use(detector)
     record = result.record()
     click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(_summary(record, target)))
 
@@ -232,20 +237,31 @@ def _made_from(folder: Path) -> str | None:
 
 
 @contextmanager
-def _finished_work(target: Path, resume: bool) -> Iterator[Path | None]:
-    """Yield the folder for finished work, None without `resume`; delete what is in it when all went well."""
+def _finished_work(target: Path, resume: bool, *, vectors: bool) -> Iterator[Path | None]:
+    """Yield the folder for finished work, None without `resume`; delete what is in it when all went well.
+
+    vectors: whether the vectors are kept there too, and not in a cache of the user's own.
+    """
     if not resume:
         yield None
         return
-    work = target.with_name(f"{target.name}.partial")
+    final = Path(os.path.realpath(target))
+    work = final.with_name(f"{final.name}.partial")
     try:
         work.mkdir(exist_ok=True)
+        strange = sorted(file.name for file in work.iterdir())
+        if _PARTIAL not in strange:
+            if strange:
+                raise InputError(
+                    f"{work} is needed for --resume, and holds {strange[0]}. Move it, or name another DIR."
+                )
+            (work / _PARTIAL).touch()
     except OSError as error:
         raise InputError(f"{work} is needed for --resume and cannot be made: {error.strerror or error}.") from None
     yield work
     shutil.rmtree(work / "pairs", ignore_errors=True)
-    for file in work.glob("vectors.sqlite*"):
-        file.unlink(missing_ok=True)
+    for name in (_PARTIAL, *(f"vectors.sqlite{end}" for end in ("", "-journal", "-wal", "-shm") if vectors)):
+        (work / name).unlink(missing_ok=True)
     with suppress(OSError):  # someone keeps something else in it
         work.rmdir()
 
@@ -265,7 +281,8 @@ def _summary(record: dict[str, Any], target: Path) -> str:
 
     counts, calibration = record["counts"], record["calibration"]
     rows, repeats = counted(counts["rows"], "row"), counted(counts["repeats_of_a_text"], "repeat")
-    pairs = f"{counted(counts['pairs_of_different_texts'], 'pair')} of different texts"
+    listed = "listed pair" if "listed" in record["search"] else "pair"
+    pairs = f"{counted(counts['pairs_of_different_texts'], listed)} of different texts"
     joined = f"{pairs} and {repeats}: no clusters"
     if counts["clusters"]:
         joined = (

@@ -115,7 +115,11 @@ def csv_name(context: click.Context, parameter: click.Parameter, output: str | N
 model_options = together(
     "model",
     chosen_model,
-    model=click.option("--model", metavar="M", help="A detector folder, instead of the shipped one."),
+    model=click.option(
+        "--model",
+        metavar="M",
+        help="A detector folder, instead of the shipped one (`default` and `fast` are shipped; ./fast is a folder).",
+    ),
     fast=click.option(
         "--fast",
         is_flag=True,

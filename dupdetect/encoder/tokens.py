@@ -48,8 +48,8 @@ class Tokens:
 
     @property
     def size(self) -> int:
-        """The number of different tokens."""
-        return int(self._tokenizer.get_vocab_size())
+        """One more than the highest number of a token."""
+        return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Return the numbers of the tokens of each text; lone surrogates read as U+FFFD."""
@@ -123,7 +123,8 @@ def _all_known(described: dict[str, Any]) -> re.Pattern[str]:
     kinds = [part.get("type") for part in (model, normalizer, splitter)]
     pieces = ""
     if kinds == ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
-        begins = {token["content"][:1] for token in described["added_tokens"]}
+        names = (model.get("unk_token") or "", *(token["content"] for token in described["added_tokens"]))
+        begins = {first for name in names for first in (name[:1].lower(), name[:1].upper())}
         small = str.lower if normalizer["lowercase"] else str
         vocabulary, inside = model["vocab"], model["continuing_subword_prefix"]
         pieces = "".join(

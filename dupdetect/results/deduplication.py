@@ -45,7 +45,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextPairs(Frozen):
-    """Pairs at or above the threshold: each pair of *different* texts once, and each repeat of a text once.
+    """Pairs at or above the threshold: each pair of *different* texts once, and each repeat of a text once. Of more
+    than 10 million pairs of different texts only those of a removed text and one that stays.
 
     Rows with the same canonical text are represented by one of them (the first in the order of the keep policy): k
     repeats of a text give k - 1 pairs with their representative instead of k (k - 1) / 2, and a pair of different texts
@@ -175,7 +176,7 @@ class Deduplication(Frozen):
         )
 
     def row_pairs(self) -> Iterator[tuple[int, int, float]]:
-        """Yield (left row, right row, similarity), left < right, for *every* pair of rows that are duplicates.
+        """Yield (left row, right row, similarity), left < right, for *every* pair of rows with listed or equal texts.
 
         As many as there are: 10,000 repeats of one text give 49,995,000. They are made one by one.
         """

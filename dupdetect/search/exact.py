@@ -154,7 +154,9 @@ def similar_pairs(
     done = n * (n - 1) // 2 - sum(_compared(n, block_rows, block) for block in _blocks(n, block_rows, left))
     if progress and done:
         progress(done)
-    count = 0
+    count = sum(len(finished[start][0]) for start in starts if start in finished)
+    if most is not None and count > most:
+        raise TooManyPairsError
     found = zip(_blocks(n, block_rows, left), _in_order(join.block, _blocks(n, block_rows, left)), strict=True)
     for start, row in itertools.groupby(found, key=lambda block_and_pairs: block_and_pairs[0][0]):
         parts = []

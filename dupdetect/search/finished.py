@@ -18,32 +18,23 @@ __all__ = ["FinishedBlocks", "Found"]
 Found = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 """left, right and similarity of pairs."""
 
-_WHAT = "join.json"
 _PAIR = np.dtype([("left", "<i4"), ("right", "<i4"), ("similarity", "<f4")])
 
 
 class FinishedBlocks:
     """The pairs of each block of rows with all rows from it on, one file a block.
 
-    The folder is made where it is not there. What it holds of another join (other vectors, another threshold or size of
-    blocks, another version) is deleted: it could not be used again.
+    The folder is made where it is not there. The name of a file tells which join it belongs to (the vectors, the
+    threshold, the size of blocks and the version), so that several joins may share a folder; nothing is deleted.
     """
 
     def __init__(self, folder: Path, embeddings: NDArray[np.float32], threshold: float, block_rows: int) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        what = {
-            "dupdetect": __version__,
-            "embeddings": hashlib.sha256(np.ascontiguousarray(embeddings).data).hexdigest(),
-            "shape": list(embeddings.shape),
-            "threshold": threshold,
-            "block_rows": block_rows,
-        }
-        if _read(folder / _WHAT) != what:
-            for file in (*folder.glob("*.npy"), *folder.glob(_WHAT)):
-                file.unlink()
-            with atomic_file(folder / _WHAT) as path:
-                path.write_text(json.dumps(what), encoding="utf-8")
+        what = json.dumps([__version__, list(embeddings.shape), threshold, block_rows])
+        digest = hashlib.sha256(what.encode())
+        digest.update(np.ascontiguousarray(embeddings).data)
+        self._join = digest.hexdigest()[:16]
 
     def __contains__(self, start: int) -> bool:
         return self._file(start).exists()
@@ -66,11 +57,4 @@ class FinishedBlocks:
             np.save(file, pairs)
 
     def _file(self, start: int) -> Path:
-        return self._folder / f"{start}.npy"
-
-
-def _read(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        return self._folder / f"{self._join}-{start}.npy"

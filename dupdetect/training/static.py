@@ -37,6 +37,7 @@ def static_model(model: SentenceTransformer, dimension: int, texts: Sequence[str
         raise InputError(f"This model cannot give static vectors of {dimension} dimensions. Choose a larger network.")
     tokenizer = model.tokenizer.backend_tokenizer
     tokenizer.no_truncation()
+    tokenizer.no_padding()  # padding would be counted
     ids = torch.arange(tokenizer.get_vocab_size())
     first, last = (torch.full((1,), token) for token in (model.tokenizer.cls_token_id, model.tokenizer.sep_token_id))
     pieces = []
