@@ -30,7 +30,7 @@ __all__ = ["deduplicated"]
 
 # Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
 _MOST_PAIRS = 10_000_000
-_PAIRS_PER_TEXT = 20  # by an approximate search; they take about as much memory as a vector and its place in the index
+_PAIRS_PER_TEXT = 20  # where there is no other way; they take about as much memory as two vectors
 
 Search = Literal["exact", "ann"]
 
@@ -127,13 +127,18 @@ def _decided(
     first = first_rows(texts.position, ranks, n)
     if pairs is not None:
         return _Decided(ranks, first, pairs, resolve(n, pairs, ranks[first]), tuple(notes))
-    pairs, cluster = crowded(texts.embeddings, texts.group, threshold, ranks[first], _MOST_PAIRS, progress)
+    pairs, cluster = crowded(texts.embeddings, texts.group, threshold, ranks[first], _room(n), progress)
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
         "listed."
     )
     return _Decided(ranks, first, pairs, replace(resolve(n, pairs, ranks[first]), cluster=cluster), (*notes, note))
+
+
+def _room(texts: int) -> int:
+    """Return how many pairs are listed where it cannot be done with fewer."""
+    return max(_MOST_PAIRS, _PAIRS_PER_TEXT * texts)
 
 
 def _listed(
@@ -143,7 +148,7 @@ def _listed(
 
     Raises InputError instead where the search is not exact: survivors without a list are found by comparing all texts.
     """
-    most = _MOST_PAIRS if search == "exact" else max(_MOST_PAIRS, _PAIRS_PER_TEXT * len(texts.forms))
+    most = _MOST_PAIRS if search == "exact" else _room(len(texts.forms))
     try:
         return texts.similar(threshold, progress, search=search, most=most, work=work)
     except TooManyPairsError:
