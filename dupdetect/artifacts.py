@@ -6,7 +6,8 @@
     evidence.npz     the held-out similarities and labels behind the calibration (no texts)
     README.md        the model card
 
-A folder may hold more, such as weights for sentence-transformers; what is listed as optional may also be missing.
+The fast tier has `vectors.npy` and `scales.npy` in place of `model.onnx`. A folder may hold more, such as weights for
+sentence-transformers; what is listed as optional may also be missing.
 Nothing in it is executed: JSON, ONNX and plain arrays only (no pickle). Every file is checked against its checksum.
 """
 

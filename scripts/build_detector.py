@@ -18,10 +18,11 @@ from pathlib import Path
 
 from ledger import RESULTS as FOLDER
 from ledger import ROOT, checksum, machine, versions
+from measures import calibrated
 from sentence_transformers import SentenceTransformer
 from training_data import QUORA, SPLIT_SEED, natural_splits
 
-from dupdetect import Detector, MaxF1, evaluate
+from dupdetect import Detector, evaluate
 from dupdetect.artifacts import read_manifest, write_manifest
 from dupdetect.cli import show
 from dupdetect.encoder.onnx import OnnxEncoder
@@ -47,15 +48,7 @@ def main() -> None:
     splits.check()
     print(splits.report)
     encoder = OnnxEncoder.load(PRETRAINED)
-    detector = Detector.calibrate(
-        encoder,
-        splits.calibration,
-        criterion=MaxF1(),
-        groups=splits.groups["calibration"],
-        data=f"Quora Question Pairs, natural rows, calibration split (question-disjoint, seed {SPLIT_SEED})",
-        name=NAME,
-        progress=show,
-    )
+    detector = calibrated(encoder, splits, NAME)
     evaluation = evaluate(detector, splits.test, seed=SPLIT_SEED, progress=show)
     print(evaluation)
     shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten

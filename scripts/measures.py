@@ -7,9 +7,25 @@ from typing import Any
 
 import numpy as np
 from domains import test
+from training_data import SPLIT_SEED
 
-from dupdetect import Detector, QuestionPairs, evaluate
+from dupdetect import Detector, MaxF1, QuestionPairs, evaluate
+from dupdetect.cli import show
 from dupdetect.encoder import Encoder
+from dupdetect.splits import Splits
+
+
+def calibrated(encoder: Encoder, splits: Splits, name: str) -> Detector:
+    """The detector that ships with this encoder: best F1 on the calibration split."""
+    return Detector.calibrate(
+        encoder,
+        splits.calibration,
+        criterion=MaxF1(),
+        groups=splits.groups["calibration"],
+        data=f"Quora Question Pairs, natural rows, calibration split (question-disjoint, seed {SPLIT_SEED})",
+        name=name,
+        progress=show,
+    )
 
 
 def measured(

@@ -24,12 +24,11 @@ from typing import Any
 import numpy as np
 from domains import as_encoder
 from ledger import RESULTS, ROOT, TRAINING, checksum, machine, revision, versions
-from measures import measured
+from measures import calibrated, measured
 from train_default import remembered
 from training_data import QUORA, SPLIT_SEED, natural_splits, rows_of, training_pairs, unlabelled_texts
 
 from dupdetect import Detector, QuestionPairs
-from dupdetect.calibration import MaxF1
 from dupdetect.cli import show
 from dupdetect.text import canonical
 from dupdetect.training import TrainingConfig, export_static, fine_tune, static_model
@@ -61,15 +60,7 @@ def main() -> None:
         fine_tune(config, train, splits.validation, tuned, resume=True, teacher=teacher, progress=show)
     with tempfile.TemporaryDirectory() as folder:
         encoder = as_encoder(export_static(tuned, folder))
-    detector = Detector.calibrate(
-        encoder,
-        splits.calibration,
-        criterion=MaxF1(),
-        groups=splits.groups["calibration"],
-        data=f"Quora Question Pairs, natural rows, calibration split (question-disjoint, seed {SPLIT_SEED})",
-        name=NAME,
-        progress=show,
-    )
+    detector = calibrated(encoder, splits, NAME)
     models = {
         "untrained": measured(as_encoder(untrained), splits.calibration, splits.test),
         "fast": measured(encoder, splits.calibration, splits.test),

@@ -1,8 +1,8 @@
 """Encoders: text in, unit vectors out.
 
 `Encoder` is the protocol that the rest of the package is written against: any object with these members works.
-`onnx.OnnxEncoder` is the default; it runs wherever onnxruntime does and needs no torch. `LimitedVocabulary` is for
-those that cannot read every word.
+`onnx.OnnxEncoder` is the default; it runs wherever onnxruntime does and needs no torch; `static.StaticEncoder`
+is the fast one. `LimitedVocabulary` is for those that cannot read every word.
 """
 
 from __future__ import annotations
