@@ -1,6 +1,6 @@
 """The ablation table: what each choice of training is worth, everything else equal.
 
-    python scripts/ablate.py WORK --base FOLDER --teacher FOLDER [--steps 100] [--only ROW ...]
+    python scripts/ablate.py WORK --base FOLDER --teacher FOLDER [--steps 60] [--only ROW ...]
 
 Every row trains on the natural train split for the same number of steps of the same number of pairs, with the same
 seed, and is exported to int8. Measured are the test pairs (AP), all pairs of the test questions (mining average
@@ -44,8 +44,15 @@ ROWS: Mapping[str, dict[str, Any]] = {
     "triplet, random negatives": {"objective": "triplet", "negatives": "random", "margin": 0.2},
     "triplet, semi-hard negatives": {"objective": "triplet", "negatives": "semi-hard", "margin": 0.2},
     "triplet, hard negatives": {"objective": "triplet", "negatives": "hard", "margin": 0.2},
+    "triplet, semi-hard then hard negatives": {"objective": "triplet", "negatives": "scheduled", "margin": 0.2},
     "ranking": {"objective": "ranking"},
     "joint": JOINT,
+    "joint, with triplets": {
+        "objective": "joint",
+        "weights": {"contrastive": 1.0, "ranking": 1.0, "triplet": 1.0},
+        "negatives": "scheduled",
+        "margin": 0.2,
+    },
     "joint, batches without the group rule": JOINT | {"group_aware": False},
     "joint, topics": JOINT | {"topics": 100},
     "joint, topics, teacher": {
@@ -119,8 +126,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("work", type=Path, help="folder for checkpoints")
     parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of all-mpnet-base-v2")
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--learning-rate", type=float, default=5e-5)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--only", nargs="*", metavar="ROW")
     return parser.parse_args()
 
