@@ -1,6 +1,6 @@
 """The folder that a detector is saved in.
 
-    dupdetect.json   format version, encoder, calibration, and the checksum of every other file
+    dupdetect.json   format version, encoder, calibration, guards, and the checksum of every other file
     model.onnx       the encoder
     tokenizer.json   its tokenizer
     evidence.npz     the held-out similarities and labels behind the calibration (no texts)
@@ -39,11 +39,13 @@ __all__ = [
 ]
 
 MANIFEST = "dupdetect.json"
-FORMAT = 1
+FORMAT = 2
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
 # What each part of the manifest is in JSON.
-_KINDS = {"files": dict, "optional": dict, "encoder": dict, "calibration": dict | None, "name": str}
+_KINDS = {
+    "files": dict, "optional": dict, "encoder": dict, "calibration": dict | None, "guards": dict | None, "name": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Manifest:
     encoder: dict[str, Any]
     calibration: dict[str, Any] | None
     name: str
+    guards: dict[str, Any] | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -80,11 +83,13 @@ def read_manifest(folder: Path) -> Manifest:
     if type(version) is not int or version < 1:  # True is an int, too
         raise ArtifactError(f"{path} says no format that there is (a whole number from 1). Save the detector again.")
     content.setdefault("optional", {})
+    if version == 1:  # before there were guards
+        content["guards"] = None
     for key, kinds in _KINDS.items():
         if key not in content or not isinstance(content[key], kinds):
             raise ArtifactError(f"{path} lacks or garbles {key!r}. Save the detector again.")
     files, optional = content["files"], content["optional"]
-    manifest = Manifest(content["encoder"], content["calibration"], content["name"])
+    manifest = Manifest(content["encoder"], content["calibration"], content["name"], content["guards"])
     for name, checksum in (optional | files).items():
         _check(folder, name, str(checksum), may_be_missing=name not in files)
     for file in sorted(folder.rglob("*")):
@@ -107,6 +112,7 @@ def write_manifest(folder: Path, manifest: Manifest, *, optional: Collection[str
         "written_by": f"dupdetect {__version__}",
         "encoder": manifest.encoder,
         "calibration": manifest.calibration,
+        "guards": manifest.guards,
         "files": {name: checksum for name, checksum in files.items() if name not in optional},
         "optional": {name: checksum for name, checksum in files.items() if name in optional},
     }

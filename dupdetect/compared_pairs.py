@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, examples
 from dupdetect.encoder import Encoder
 from dupdetect.errors import InputError
+from dupdetect.guards import Guards
 from dupdetect.pairs import QuestionPairs
 from dupdetect.progress import Progress
 from dupdetect.search import cosine
@@ -38,9 +39,20 @@ class ComparedPairs:
     comparable: NDArray[np.bool_]
 
     @property
+    def fired(self) -> NDArray[np.bool_]:
+        """(n, len(GUARDS)) bool, the guards that fire, whether they are heeded or not."""
+        return self.texts.fired(self.left, self.right)
+
+    @property
     def score(self) -> NDArray[np.float32]:
-        """(n,) what a threshold is compared with: the similarity, or -inf for pairs that are never duplicates."""
-        return np.where(self.comparable, self.similarity, np.float32(-np.inf))
+        """(n,) what a threshold is compared with: the similarity, less where a guard fires, or -inf for pairs that are
+        never duplicates."""
+        return self.scored_by(self.texts.guards)
+
+    def scored_by(self, guards: Guards | None) -> NDArray[np.float32]:
+        """Return (n,) float32, the score with other guards."""
+        score = self.similarity if guards is None else guards.score(self.similarity, self.fired)
+        return np.where(self.comparable, score, np.float32(-np.inf))
 
     @property
     def same_text(self) -> NDArray[np.bool_]:
@@ -76,10 +88,10 @@ class ComparedPairs:
         )
 
 
-def compare(encoder: Encoder, pairs: Pairs, progress: Progress) -> ComparedPairs:
+def compare(encoder: Encoder, pairs: Pairs, progress: Progress, guards: Guards | None = None) -> ComparedPairs:
     """Return the pairs with their similarity; raise InputError for what is not pairs of texts."""
     given = _checked(pairs)
-    texts = encode_texts(encoder, [text for pair in given for text in pair], progress)
+    texts = encode_texts(encoder, [text for pair in given for text in pair], progress, guards)
     left, right = texts.position[0::2], texts.position[1::2]
     written = (left >= 0) & (right >= 0)
     similarity = np.zeros(len(given), dtype=np.float32)

@@ -30,6 +30,7 @@ __all__ = ["crowded"]
 _BLOCK_ROWS = 1024
 
 Places = NDArray[np.int64]
+RuledOut = Callable[[Places, Places], NDArray[np.bool_]]
 
 
 def crowded(
@@ -39,12 +40,16 @@ def crowded(
     priority: NDArray[np.int64],
     most: int,
     progress: Progress,
+    ruled_out: RuledOut | None = None,
 ) -> tuple[SimilarPairs, NDArray[np.int64]]:
     """Return the pairs of removed and kept rows, and (n,) int64: the smallest row of the cluster of each row.
 
     embeddings: (n, d) float32 unit rows.  group: (n,), never falling; only rows of one group are compared.  threshold:
     in [-1, 1].  priority: (n,) distinct integers, as for `clustering.resolve`, which makes of these pairs the same
-    survivors as of all pairs. A removed row has a pair with each kept one that it reaches the threshold with: few
+    survivors as of all pairs.  ruled_out: tells which pairs (m,), (m,) of rows do not count although they reach the
+    threshold.
+
+    A removed row has a pair with each kept one that it reaches the threshold with: few
     wherever texts were written by people, as the kept ones are no pairs among themselves. Raises InputError where there
     are more than `most` nevertheless.
 
@@ -52,7 +57,7 @@ def crowded(
     number of kept rows, and with the number of pairs of rows in different clusters.
     """
     n = len(embeddings)
-    near = _Near(embeddings, threshold)
+    near = _Near(embeddings, threshold, ruled_out)
     kept = np.zeros(n, dtype=np.bool_)
     found: list[tuple[Places, Places]] = []
     bounds = np.flatnonzero(np.diff(group, prepend=-1, append=group[-1:] + 1 if n else 1))
@@ -87,14 +92,17 @@ def crowded(
 
 
 class _Near:
-    """Which pairs of some rows reach the threshold."""
+    """Which pairs of some rows reach the threshold, and count."""
 
-    def __init__(self, embeddings: NDArray[np.float32], threshold: float) -> None:
-        self._embeddings, self._threshold = embeddings, threshold
+    def __init__(self, embeddings: NDArray[np.float32], threshold: float, ruled_out: RuledOut | None) -> None:
+        self._embeddings, self._threshold, self._ruled_out = embeddings, threshold, ruled_out
         self._error = float32_error(embeddings.shape[1])
 
     def pairs(self, left: Places, right: Places, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-        """Return (l, r) bool: do row left[i] and row right[j] reach the threshold? False where it is not `wanted`."""
+        """Return (l, r) bool: do row left[i] and row right[j] reach the threshold, and count?
+
+        False where it is not `wanted`.
+        """
         products = self._embeddings[left] @ self._embeddings[right].T
         close: NDArray[np.bool_] = products >= np.float32(self._threshold + self._error)
         doubtful = (products >= np.float32(self._threshold - self._error)) & ~close
@@ -103,6 +111,9 @@ class _Near:
             doubtful &= wanted
         i, j = np.nonzero(doubtful)
         close[i, j] = self.similarity(left[i], right[j]).astype(np.float64) >= self._threshold
+        if self._ruled_out is not None:
+            i, j = np.nonzero(close)
+            close[i, j] = ~self._ruled_out(left[i], right[j])
         return close
 
     def similarity(self, left: Places, right: Places) -> NDArray[np.float32]:

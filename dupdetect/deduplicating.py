@@ -19,6 +19,7 @@ from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts,
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import cached_texts
 from dupdetect.errors import InputError
+from dupdetect.guards import Guards
 from dupdetect.keep import Keep, row_ranks
 from dupdetect.progress import Progress
 from dupdetect.questions import Questions
@@ -30,6 +31,7 @@ __all__ = ["deduplicated"]
 
 # Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
 _MOST_PAIRS = 10_000_000
+_BLOCK = 1_000_000  # pairs that guards look at together
 _PAIRS_PER_TEXT = 20  # where there is no other way; they take about as much memory as two vectors
 
 Search = Literal["exact", "ann"]
@@ -39,6 +41,7 @@ def deduplicated(
     asked: Questions,
     encoder: Encoder,
     calibration: Calibration,
+    guards: Guards | None,
     policy: Keep,
     *,
     model: str,
@@ -54,7 +57,7 @@ def deduplicated(
     seconds: dict[str, float] = {}
     cached_before = cached_texts(encoder)
     with _timed(seconds, "encode"):
-        texts = encode_texts(encoder, asked.texts, progress)
+        texts = encode_texts(encoder, asked.texts, progress, guards)
         missed = unread(texts, truncated_texts(encoder, texts), texts.position)
     cached = cached_texts(encoder) - cached_before
     with _timed(seconds, "search"):
@@ -66,20 +69,26 @@ def deduplicated(
             certificate = texts.certificate(pairs, calibration.threshold, progress)
         if certificate is None:
             search_notes = ("So few texts were all compared with each other: the search was exact.",)
+    ruled_out = None
+    if pairs is not None:
+        with _timed(seconds, "guard"):
+            pairs, ruled_out = _guarded(texts, pairs, calibration.threshold)
     with _timed(seconds, "cluster"):
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, progress)
     result = by_row(
         asked,
-        texts.position,
+        texts,
         decided.ranks,
         decided.first,
         decided.pairs,
         decided.resolution,
         calibration,
+        ruled_out=ruled_out,
         notes=(*asked.notes, *decided.notes, *missed.notes, *search_notes),
         run={
             "model": model,
             "keep": str(policy),
+            "guards": None if guards is None else guards.to_dict(),
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
             "unknown_word_rows": missed.unknown_rows,
@@ -127,13 +136,34 @@ def _decided(
     first = first_rows(texts.position, ranks, n)
     if pairs is not None:
         return _Decided(ranks, first, pairs, resolve(n, pairs, ranks[first]), tuple(notes))
-    pairs, cluster = crowded(texts.embeddings, texts.group, threshold, ranks[first], _room(n), progress)
+    pairs, cluster = crowded(
+        texts.embeddings,
+        texts.group,
+        threshold,
+        ranks[first],
+        _room(n),
+        progress,
+        lambda left, right: texts.ruled_out(left, right, threshold),
+    )
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
-        "listed."
+        "listed. Pairs that guards ruled out are not listed."
     )
     return _Decided(ranks, first, pairs, replace(resolve(n, pairs, ranks[first]), cluster=cluster), (*notes, note))
+
+
+def _guarded(
+    texts: EncodedTexts, pairs: SimilarPairs, threshold: float
+) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]]]:
+    """Return the pairs that are duplicates; those that guards rule out, and (m, len(GUARDS)) bool: by which."""
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(pairs), _BLOCK)]
+    out = np.concatenate(
+        [np.zeros(0, dtype=np.bool_)]
+        + [texts.ruled_out(pairs.left[block], pairs.right[block], threshold) for block in blocks]
+    )
+    some, others = (SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows]) for rows in (~out, out))
+    return some, (others, texts.fired(others.left, others.right))
 
 
 def _room(texts: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from dupdetect.artifacts import (
     written_files,
 )
 from dupdetect.atomic import atomic_folder
-from dupdetect.calibration import Calibration, Criterion, MaxF1
+from dupdetect.best_matches import best_matches
+from dupdetect.calibration import Calibration, Criterion, MaxF1, cap_where
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.deduplicating import deduplicated
 from dupdetect.encoded_texts import encode_texts, truncated_texts, unread
@@ -30,6 +32,7 @@ from dupdetect.encoder.cache import CachedEncoder, uncached
 from dupdetect.encoder.load import load_encoder, save_encoder
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
+from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import check_keep, parse_keep
 from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
@@ -49,7 +52,8 @@ MODEL_CARD = "README.md"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detector:
-    """Decides which texts ask the same thing: cosine similarity at or above a calibrated threshold.
+    """Decides which texts ask the same thing: cosine similarity at or above a calibrated threshold, and no guard that
+    says otherwise (`dupdetect.guards`; None for no guards).
 
     Immutable: `at`, `cached` and `calibrate` return new detectors. Texts are compared in their canonical form
     (`dupdetect.text`), each distinct one is encoded once, and a blank text is never a duplicate of anything. Nor are
@@ -59,6 +63,7 @@ class Detector:
     encoder: Encoder
     calibration: Calibration | None = None
     name: str = "unnamed"
+    guards: Guards | None = None
 
     def __post_init__(self) -> None:
         if self.calibration is not None:
@@ -105,11 +110,12 @@ class Detector:
             calibration = None
             if manifest.calibration is not None:
                 calibration = Calibration.from_dict(manifest.calibration, read_arrays(folder / EVIDENCE))
+            guards = None if manifest.guards is None else Guards.from_dict(manifest.guards)
         except DupdetectError:
             raise
         except Exception as error:  # a folder from elsewhere may hold anything
             raise ArtifactError(f"{folder} cannot be loaded ({type(error).__name__}: {error}).") from error
-        return cls(encoder, calibration, manifest.name)
+        return cls(encoder, calibration, manifest.name, guards)
 
     @classmethod
     def calibrate(
@@ -121,27 +127,35 @@ class Detector:
         groups: NDArray[np.int64] | None = None,
         data: str = "",
         name: str = "unnamed",
+        guards: bool = True,
         progress: Progress = silent,
     ) -> Detector:
         """Return a detector whose threshold meets `criterion` (MaxF1 by default) on these held-out labelled pairs.
 
         groups: (n,) which pairs share questions, directly or through others; found from the pairs when not given.
         data: a few words on where the pairs come from, kept with the threshold.
+        guards: whether to heed them; how far they lower a score is fitted on the same pairs (`calibration.cap`).
 
         Pairs that `decide` never accepts, whatever the similarity, are accepted at no threshold here either: duplicates
         among them count as missed.
 
         Raises CalibrationError for too few labels, UnreachableCriterionError when no threshold meets the criterion.
         """
+        compared = compare(encoder, labelled(pairs), progress)
+        heeded = None
+        if guards:
+            some = compared.comparable
+            fired: NDArray[np.bool_] = np.logical_or.reduce(compared.fired, axis=1)
+            heeded = Guards(cap_where(compared.similarity[some], pairs.labels[some], fired[some]))
         calibration = Calibration.fit(
-            compare(encoder, labelled(pairs), progress).score,
+            compared.scored_by(heeded),
             pairs.labels,
             encoder=encoder.fingerprint,
             criterion=criterion or MaxF1(),
             groups=_question_groups(pairs) if groups is None else groups,
             data=data,
         )
-        return cls(encoder, calibration, name)
+        return cls(encoder, calibration, name, heeded)
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None) -> Path:
         """Write the detector to a folder that `from_pretrained` reads; return the folder. A cache is no part of it.
@@ -156,7 +170,8 @@ class Detector:
                 calibration = self.calibration.to_dict()
                 write_arrays(place / EVIDENCE, self.calibration.evidence())
             (place / MODEL_CARD).write_text(model_card or self._model_card(), encoding="utf-8")
-            write_manifest(place, Manifest(encoder, calibration, self.name))
+            guards = None if self.guards is None else self.guards.to_dict()
+            write_manifest(place, Manifest(encoder, calibration, self.name, guards))
         return target
 
     def at(
@@ -210,11 +225,11 @@ class Detector:
     def decide(self, pairs: Pairs, *, progress: Progress = silent) -> Decisions:
         """Return similarity, probability and decision of each pair, encoding each text once.
 
-        The probability rises with the similarity; it is 1 for equal canonical texts, and 0 where a text is blank or
-        the two hold different words that the encoder does not know.
+        The probability rises with the similarity; it is 1 for equal canonical texts, 0 where a text is blank or the
+        two hold different words that the encoder does not know, and low where a guard fires.
         """
         self.require_calibration()
-        return self._decide(compare(self.encoder, pairs, progress))
+        return self._decide(compare(self.encoder, pairs, progress, self.guards))
 
     def predict_proba(self, pairs: Pairs) -> NDArray[np.float64]:
         """Return (n, 2) calibrated probabilities, [distinct, duplicate]; each row sums to 1. See `decide`."""
@@ -228,7 +243,7 @@ class Detector:
     def explain(self, a: str, b: str) -> Explanation:
         """Return why these two texts are, or are not, taken for duplicates."""
         threshold = self.require_calibration().threshold
-        compared = compare(self.encoder, [(a, b)], silent)
+        compared = compare(self.encoder, [(a, b)], silent, self.guards)
         decisions = self._decide(compared)
         unknown_left, unknown_right = compared.unknown_words(0)
         left, right = canonical(a).split(), canonical(b).split()
@@ -245,7 +260,7 @@ class Detector:
             only_right=tuple(word for word in right if word not in left),
             unknown_left=unknown_left,
             unknown_right=unknown_right,
-            guards=("unknown words",) if compared.unlike[0] else (),
+            guards=("unknown words",) if compared.unlike[0] else decisions.guards[0],
             blank=bool(compared.blank[0]),
         )
 
@@ -290,6 +305,7 @@ class Detector:
             asked,
             self.encoder,
             self.require_calibration(),
+            self.guards,
             policy,
             model=self.name,
             search=search,
@@ -314,27 +330,28 @@ class Detector:
         queries, corpus: as the questions of `deduplicate`; `text`, `id`, `corpus_text`, `corpus_id` name their columns.
         A text that stands in the corpus several times is matched once, as the first of its rows. As in `deduplicate`,
         words that the encoder does not know must be the same on both sides; the notes count what has any.
-        top_k: at most so many for each query, best first; the same text comes before all others.
+        top_k: at most so many for each query, best first; the same text comes before all others, and what a guard fires
+        for is not among them unless the threshold is very low.
         """
         asked = as_questions(queries, text=text, id=id)
         known = as_questions(corpus, text=corpus_text, id=corpus_id)
         calibration = self.require_calibration()
         if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
             raise InputError(f"top_k must be a whole number of at least 1, not {top_k!r}.")
-        texts = encode_texts(self.encoder, [*asked.texts, *known.texts], progress)
+        texts = encode_texts(self.encoder, [*asked.texts, *known.texts], progress, self.guards)
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
         slots, rows = np.unique(corpus_slot, return_index=True)
         first_row = dict(zip(slots.tolist(), rows.tolist(), strict=True))
         unique_queries = np.unique(query_slot[query_slot >= 0])
         by_slot: dict[int, tuple[Match, ...]] = {}
-        for query, near, similarity in texts.nearest(unique_queries, slots[slots >= 0], top_k, progress):
-            probability = np.where(near == query, 1.0, calibration.probability(similarity))
+        matched = best_matches(texts, unique_queries, slots[slots >= 0], top_k, calibration.threshold, progress)
+        for query, near, similarity, score in matched:
+            probability = np.where(near == query, 1.0, calibration.probability(score))
             by_slot[query] = tuple(
                 Match(row, known.ids[row], known.texts[row], value, chance)
                 for row, value, chance in zip(
                     [first_row[slot] for slot in near.tolist()], similarity.tolist(), probability.tolist(), strict=True
                 )
-                if value >= calibration.threshold
             )
         found = tuple(by_slot.get(slot) or None for slot in query_slot.tolist())
         truncated = truncated_texts(self.encoder, texts)
@@ -357,10 +374,12 @@ class Detector:
 
     def _decide(self, pairs: ComparedPairs) -> Decisions:
         calibration = self.require_calibration()
+        fired = pairs.fired if self.guards is not None else np.zeros((len(pairs.left), len(GUARDS)), dtype=np.bool_)
         return Decisions(
             similarity=pairs.similarity,
             probability=np.where(pairs.same_text, 1.0, calibration.probability(pairs.score)),
             duplicate=calibration.accepts(pairs.score),
+            guards=tuple(tuple(itertools.compress(GUARDS, row)) for row in fired.tolist()),
             notes=pairs.notes(),
         )
 

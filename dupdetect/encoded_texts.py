@@ -1,5 +1,8 @@
 """The distinct texts of a call: each encoded once, and compared only where the encoder can tell them apart.
 
+Beside the similarity of two texts stands their score, which a threshold is compared with: the similarity, or less where
+a guard fires (`dupdetect.guards`).
+
 An encoder gives all words that it does not know one and the same vector. So words that it does not know must be the
 same on both sides: texts are compared within groups, and a group holds the texts with the same unknown words.
 """
@@ -10,13 +13,14 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder import Encoder, LimitedVocabulary
 from dupdetect.errors import InputError
+from dupdetect.guards import GUARDS, GuardedTexts, Guards
 from dupdetect.progress import Progress
 from dupdetect.search import (
     RecallCertificate,
@@ -45,6 +49,7 @@ class EncodedTexts:
     position: (m,) int64, the form of each of the m texts given, -1 for blank ones.
     embeddings: (n, d) float32 unit rows.  unknown: for each form the words that the encoder does not know, sorted.
     group: (n,) int64 from 0, never falling; forms of one group are compared. A form without a known word is alone.
+    guards: what lowers the score of a pair; None for nothing.
     """
 
     forms: tuple[str, ...]
@@ -52,6 +57,8 @@ class EncodedTexts:
     embeddings: NDArray[np.float32]
     unknown: tuple[tuple[str, ...], ...]
     group: NDArray[np.int64]
+    guards: Guards | None
+    guarded: GuardedTexts
 
     def comparable(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (n,) bool: may these two be duplicates at all?
@@ -62,6 +69,40 @@ class EncodedTexts:
         group = np.append(self.group, -1)
         may: NDArray[np.bool_] = (left >= 0) & (right >= 0) & (group[left] == group[right])
         return may
+
+    def fired(self, left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Return (m, len(GUARDS)) bool: which guards fire for pairs of forms, whether `guards` heeds them or not.
+
+        left, right: (m,) numbers of forms, -1 for a blank text, for which no guard fires.
+        """
+        fired = np.zeros((len(left), len(GUARDS)), dtype=np.bool_)
+        written = (left >= 0) & (right >= 0)
+        fired[written] = self.guarded.fired(left[written], right[written])
+        return fired
+
+    def score(
+        self,
+        left: NDArray[np.integer[Any]],
+        right: NDArray[np.integer[Any]],
+        similarity: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Return (m,) float32, what a threshold is compared with: the similarity, or less where a guard fires.
+
+        left, right: (m,) numbers of forms that are comparable.  similarity: (m,) float32, their cosine.
+        """
+        return similarity if self.guards is None else self.guards.score(similarity, self.fired(left, right))
+
+    def ruled_out(
+        self, left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]], threshold: float
+    ) -> NDArray[np.bool_]:
+        """Return (m,) bool: do guards keep these pairs below a threshold that their similarity reaches?
+
+        No pair, where the guards' cap itself reaches the threshold.
+        """
+        if self.guards is None or np.float32(self.guards.cap) >= threshold:
+            return np.zeros(len(left), dtype=np.bool_)
+        ruled_out: NDArray[np.bool_] = np.logical_or.reduce(self.fired(left, right), axis=1)
+        return ruled_out
 
     def similar(
         self,
@@ -155,14 +196,17 @@ class Unread:
     notes: tuple[str, ...]
 
 
-def encode_texts(encoder: Encoder, given: Sequence[str], progress: Progress) -> EncodedTexts:
+def encode_texts(
+    encoder: Encoder, given: Sequence[str], progress: Progress, guards: Guards | None = None
+) -> EncodedTexts:
     """Return the distinct texts among those given, encoded; raise InputError for vectors that are not unit rows."""
     forms, slots = unique_canonical(given)
     position = np.array(slots, dtype=np.int64)
     if forms and forms[0] == "":  # sorts before every other form
         forms, position = forms[1:], position - 1
     if not forms:
-        return EncodedTexts((), position, np.zeros((0, encoder.dimension), dtype=np.float32), (), position[:0])
+        nothing = np.zeros((0, encoder.dimension), dtype=np.float32)
+        return EncodedTexts((), position, nothing, (), position[:0], guards, GuardedTexts(()))
     unknown = encoder.unknown_words(forms) if isinstance(encoder, LimitedVocabulary) else [()] * len(forms)
     if len(unknown) != len(forms):
         raise InputError(f"The encoder's unknown words: there are {len(unknown)} rows for {len(forms)} texts.")
@@ -181,6 +225,8 @@ def encode_texts(encoder: Encoder, given: Sequence[str], progress: Progress) -> 
         unit_rows(embeddings, "The encoder's vectors", rows=len(forms)),
         tuple(unknown[slot] for slot in order),
         group,
+        guards,
+        GuardedTexts(forms),
     )
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dupdetect.calibration import Calibration
 from dupdetect.clustering import Resolution
+from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.questions import Questions
-from dupdetect.results import Deduplication, TextPairs
+from dupdetect.results import Deduplication, RuledOutPairs, TextPairs
 from dupdetect.search import SimilarPairs
 
 __all__ = ["by_row", "first_rows"]
@@ -18,26 +19,30 @@ __all__ = ["by_row", "first_rows"]
 
 def by_row(
     asked: Questions,
-    slot: NDArray[np.int64],
+    texts: EncodedTexts,
     ranks: NDArray[np.int64],
     first: NDArray[np.int64],
     pairs: SimilarPairs,
     resolution: Resolution,
     calibration: Calibration,
     *,
+    ruled_out: tuple[SimilarPairs, NDArray[np.bool_]] | None,
     notes: tuple[str, ...],
     run: dict[str, Any],
 ) -> Deduplication:
     """Carry what was decided for the distinct texts over to the rows that hold them.
 
-    slot: (rows,) the text of each row, -1 for blank ones.  ranks: (rows,) `row_ranks`.  first: `first_rows` of the two.
+    ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
+    ruled_out: pairs of texts that guards rule out, and by which; None where they are not listed.
     """
+    slot = texts.position
     blank = slot < 0
     rows = np.arange(len(slot))
     survivor = np.where(blank, rows, np.append(first[resolution.survivor], -1)[slot])
     duplicate_of = np.where(survivor == rows, -1, survivor)
     similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
-    probability = calibration.probability(np.nan_to_num(similarity))
+    score = texts.score(np.arange(len(first)), resolution.survivor, resolution.similarity)
+    probability = calibration.probability(np.nan_to_num(np.append(score, np.nan)[slot]))
     # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
     same_text = (duplicate_of >= 0) & np.isnan(similarity)
     similarity[same_text], probability[same_text] = 1.0, 1.0
@@ -45,7 +50,8 @@ def by_row(
     return Deduplication(
         questions=asked,
         text_of=slot,
-        pairs=_text_pairs(slot, first, pairs, calibration),
+        pairs=_text_pairs(texts, first, pairs, calibration),
+        ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
         cluster_id=_cluster_ids(slot, ranks, resolution),
         duplicate_of=duplicate_of,
         similarity=similarity,
@@ -66,9 +72,10 @@ def first_rows(slot: NDArray[np.int64], ranks: NDArray[np.int64], n: int) -> NDA
 
 
 def _text_pairs(
-    slot: NDArray[np.int64], first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
+    texts: EncodedTexts, first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
 ) -> TextPairs:
     """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right)."""
+    slot = texts.position
     row_first = np.append(first, -1)[slot]
     repeats = np.flatnonzero((slot >= 0) & (row_first != np.arange(len(slot))))
     a = np.concatenate([first[pairs.left], row_first[repeats]])
@@ -76,9 +83,25 @@ def _text_pairs(
     left, right = np.minimum(a, b), np.maximum(a, b)
     similarity = np.concatenate([pairs.similarity, np.ones(len(repeats), dtype=np.float32)])
     same_text = np.arange(len(left)) >= len(pairs)
-    probability = np.where(same_text, 1.0, calibration.probability(similarity))
+    score = np.append(texts.score(pairs.left, pairs.right, pairs.similarity), similarity[same_text])
+    probability = np.where(same_text, 1.0, calibration.probability(score))
     order = np.lexsort((right, left))
     return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order])
+
+
+def _ruled_out_pairs(
+    texts: EncodedTexts,
+    first: NDArray[np.int64],
+    pairs: SimilarPairs,
+    fired: NDArray[np.bool_],
+    calibration: Calibration,
+) -> RuledOutPairs:
+    """Return the pairs that guards rule out, by row, sorted by (left, right)."""
+    a, b = first[pairs.left], first[pairs.right]
+    left, right = np.minimum(a, b), np.maximum(a, b)
+    probability = calibration.probability(texts.score(pairs.left, pairs.right, pairs.similarity))
+    order = np.lexsort((right, left))
+    return RuledOutPairs(left[order], right[order], pairs.similarity[order], probability[order], fired[order])
 
 
 def _cluster_ids(slot: NDArray[np.int64], ranks: NDArray[np.int64], resolution: Resolution) -> NDArray[np.int64]:

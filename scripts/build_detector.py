@@ -1,11 +1,11 @@
 """Calibrate the exported encoder, measure the detector on test questions once, and write it into the package.
 
     python scripts/export_encoder.py --model FOLDER     first: makes model.onnx and tokenizer.json
-    python scripts/build_detector.py --model FOLDER     then this, with the same model
+    python scripts/build_detector.py                    then this
 
 Reads the natural rows of `qqp_pairs.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
-dupdetect/pretrained/ (manifest, calibration, model card; with --weights also the model in 16 bits, 45 MB, so that
-`SentenceTransformer(folder)` loads it) and scripts/results/shipped_detector.json.
+dupdetect/pretrained/ (manifest, calibration, model card; with --weights FOLDER also the model that was exported, in 16
+bits, 45 MB, so that `SentenceTransformer(folder)` loads it) and scripts/results/shipped_detector.json.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dupdetect.artifacts import read_manifest, write_manifest
 from dupdetect.cli import show
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.evaluation import Evaluation, Interval
+from dupdetect.guards import GUARDS
 from dupdetect.splits import Splits
 
 PRETRAINED = ROOT / "dupdetect" / "pretrained"
@@ -37,12 +38,12 @@ WEIGHTS = "model.safetensors"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="the sentence-transformers folder that was exported")
-    parser.add_argument("--weights", action="store_true", help="add the model in 16 bits for sentence-transformers")
-    options = parser.parse_args()
-    model = options.model
+    parser.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="add the exported model for sentence-transformers"
+    )
+    model = parser.parse_args().weights
     exported = json.loads((FOLDER / "export_encoder.json").read_text("utf-8"))["model"]["weights_sha256"]
-    if checksum(model / WEIGHTS) != exported:
+    if model is not None and checksum(model / WEIGHTS) != exported:
         parser.error(f"{model} is not what was exported last. Run scripts/export_encoder.py --model {model} first.")
     splits = natural_splits()
     splits.check()
@@ -52,9 +53,9 @@ def main() -> None:
     evaluation = evaluate(detector, splits.test, seed=SPLIT_SEED, progress=show)
     print(evaluation)
     shutil.rmtree(PRETRAINED)  # the encoder is in memory; a bare export is no detector that could be overwritten
-    card = model_card(detector, evaluation, weights=options.weights)
+    card = model_card(detector, evaluation, weights=model is not None)
     detector.save_pretrained(PRETRAINED, model_card=card)
-    if options.weights:
+    if model is not None:
         add_weights(PRETRAINED, model)
     RESULTS.write_text(json.dumps(record(detector, evaluation, splits), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
@@ -127,7 +128,8 @@ WEIGHTS_SECTION = """- `model.safetensors` and the small files beside it: the sa
 
 def model_card(detector: Detector, evaluation: Evaluation, *, weights: bool) -> str:
     found = detector.require_calibration().summary()
-    pair, mining = evaluation.pair, evaluation.mining
+    pair, mining, guards = evaluation.pair, evaluation.mining, detector.guards
+    assert guards is not None
     training = training_section()
     state = "fine-tuned on question pairs" if training else "not fine-tuned yet"
     return f"""---
@@ -152,6 +154,7 @@ and a calibration. It says which short English texts ask the same thing.
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,
   {found["prevalence"]:.1%} duplicates.
 - Criterion: {found["criterion"]}. Threshold: cosine {found["threshold"]:.4f}.
+- Guards ({", ".join(GUARDS)}): a pair that differs in nothing else scores at most {guards.cap:.4f}.
 
 ## Measured once on the test split (questions that the calibration has not seen)
 
@@ -173,7 +176,8 @@ that suits labelled pairs is far too generous there: ask for `--min-precision`, 
 - Quora's labels are noisy and incomplete. Quora Question Pairs is under Quora's terms of service, for non-commercial
   use; no text of it is in this folder.
 - English. Other languages share some subwords, and that is all.
-- One cosine does not see that *enable* and *disable* are opposites, or *error 403* and *error 404* different things.
+- Guards see that *enable* and *disable* are opposites, or *error 403* and *error 404* different things, only where two
+  texts differ in nothing else; one cosine does not see it at all.
 """
 
 

@@ -3,13 +3,15 @@
     python scripts/evaluate_sample.py
 
 Prints pair precision, recall and F1 against data/support_questions_gold.csv, for the shipped detector as it decides by
-default, for its certified operating points, and for what everyone starts with: the same encoder cut at cosine 0.8.
-Also counts planted near-misses that were merged. Nothing was fitted on this file. Writes scripts/results/sample.json.
+default, for its certified operating points, and for what everyone starts with: the same encoder cut at cosine 0.8,
+without guards. Also counts planted near-misses that were merged. Nothing was fitted on this file. Writes
+scripts/results/sample.json.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import json
 from collections import defaultdict
@@ -21,6 +23,7 @@ from ledger import ROOT, checksum, machine, versions
 
 from dupdetect import Deduplication, Detector, Questions
 from dupdetect.errors import UnreachableCriterionError
+from dupdetect.guards import GUARDS
 from dupdetect.metrics import pair_counts
 
 EXPORT = ROOT / "data" / "support_questions.csv"
@@ -41,7 +44,8 @@ def main() -> None:
     rows = {}
     for name, point in points.items():
         try:
-            rows[name] = measure(detector.at(**point).deduplicate(questions), group, family)
+            with_guards = detector if "plain" not in name else dataclasses.replace(detector, guards=None)
+            rows[name] = measure(with_guards.at(**point).deduplicate(questions), group, family)
         except UnreachableCriterionError as error:
             rows[name] = {"refused": str(error)}
     show(rows)
@@ -58,6 +62,7 @@ def gold(questions: Questions) -> tuple[list[str], list[str]]:
 def measure(result: Deduplication, group: list[str], family: list[str]) -> dict[str, Any]:
     """Return the agreement with the gold groups.
 
+    ruled_out: by each guard, pairs of texts, and how many of them are duplicates.
     pairs: of rows that were found directly.  clusters: of rows that ended in one cluster, so chains count.
     removed_wrongly: removed rows whose survivor is of another group, which is what a user loses.
     """
@@ -77,6 +82,9 @@ def measure(result: Deduplication, group: list[str], family: list[str]) -> dict[
         for pair in itertools.combinations(rows, 2)
         if group[pair[0]] != group[pair[1]]
     }
+    out = result.ruled_out
+    assert out is not None
+    same = names[out.left] == names[out.right]
     sprung = sum(frozenset(pair) in traps for pair in found)
     return {
         "threshold": result.threshold,
@@ -84,6 +92,10 @@ def measure(result: Deduplication, group: list[str], family: list[str]) -> dict[
         "clusters": scores(*_counts(result.cluster_id, names)),
         "removed": len(removed),
         "removed_wrongly": int((names[removed] != names[result.duplicate_of[removed]]).sum()),
+        "ruled_out": {
+            guard: {"pairs": int(rows.sum()), "duplicates": int((rows & same).sum())}
+            for guard, rows in zip(GUARDS, out.fired.T, strict=True)
+        },
         "near_miss_pairs_merged": sprung,
         "near_miss_pairs": len(traps),
     }

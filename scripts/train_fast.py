@@ -1,6 +1,7 @@
 """Train the fast tier: static token vectors that learn from the default encoder and from the same pairs.
 
     python scripts/train_fast.py WORK --base FOLDER
+    python scripts/train_fast.py --calibrate            trains nothing: fits the calibration of what ships again
 
 Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. FOLDER is the base of the default encoder,
 whose network gives the first vectors; the teacher is the default encoder as it ships, asked about unlabelled texts and
@@ -30,6 +31,7 @@ from training_data import QUORA, SPLIT_SEED, natural_splits, rows_of, training_p
 
 from dupdetect import Detector, QuestionPairs
 from dupdetect.cli import show
+from dupdetect.guards import GUARDS
 from dupdetect.text import canonical
 from dupdetect.training import TrainingConfig, export_static, fine_tune, static_model
 from dupdetect.training.models import load_model
@@ -44,9 +46,14 @@ NAME = "dupdetect-fast"
 
 def main() -> None:
     options = arguments()
-    options.work.mkdir(parents=True, exist_ok=True)
     splits = natural_splits()
     splits.check()
+    if options.calibrate:
+        detector = calibrated(as_encoder(SHIPPED), splits, NAME)
+        models = json.loads(LEDGER.read_text("utf-8"))["models"]
+        detector.save_pretrained(SHIPPED, overwrite=True, model_card=model_card(detector, models))
+        return
+    options.work.mkdir(parents=True, exist_ok=True)
     train = training_pairs(splits)
     texts = teachers_texts(train)
     default = Detector.from_pretrained().encoder
@@ -92,9 +99,13 @@ def default_measures(like: dict[str, Any]) -> dict[str, Any]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path, help="folder for checkpoints and results")
-    parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
-    return parser.parse_args()
+    parser.add_argument("work", type=Path, nargs="?", help="folder for checkpoints and results")
+    parser.add_argument("--base", type=Path, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--calibrate", action="store_true", help="fit the calibration of what ships again")
+    options = parser.parse_args()
+    if not options.calibrate and (options.work is None or options.base is None):
+        parser.error("WORK and --base are needed to train.")
+    return options
 
 
 def teachers_texts(train: QuestionPairs) -> list[str]:
@@ -108,7 +119,8 @@ def teachers_texts(train: QuestionPairs) -> list[str]:
 
 
 def model_card(detector: Detector, models: dict[str, Any]) -> str:
-    found = detector.require_calibration().summary()
+    found, guards = detector.require_calibration().summary(), detector.guards
+    assert guards is not None
 
     def row(name: str, *path: str) -> str:
         values = []
@@ -149,10 +161,11 @@ network runs. Many times faster than the default tier, and weaker: word order me
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,
   {found["prevalence"]:.1%} duplicates.
 - Criterion: {found["criterion"]}. Threshold: cosine {found["threshold"]:.4f}.
+- Guards ({", ".join(GUARDS)}): a pair that differs in nothing else scores at most {guards.cap:.4f}.
 
 ## Measured once on the test split and on other domains
 
-Other domains: average precision, or accuracy with one example per class.
+Without guards. Other domains: average precision, or accuracy with one example per class.
 
 | | vectors before training | this model | default tier |
 |---|---|---|---|
@@ -160,7 +173,8 @@ Other domains: average precision, or accuracy with one example per class.
 
 ## Limits
 
-- Texts of the same words in another order are the same to it, and a *not* weighs no more than any word.
+- Texts of the same words in another order are the same to it, and a *not* weighs no more than any word, unless a guard
+  fires.
 - The base has seen Quora duplicates in its own training, so these numbers are optimistic.
 - Quora Question Pairs is under Quora's terms of service, for non-commercial use; no text of it is in this folder.
 - English.

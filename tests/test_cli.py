@@ -360,8 +360,8 @@ def test_score_knows_the_pairs_that_dedupe_writes(capsys, export, tmp_path):
     assert code == 0
     scored = read_table(tmp_path / "scored.csv")
     assert scored.columns[: len(written.columns)] == written.columns
-    assert scored.column(scored.columns[-3]) == written.column("similarity")
-    assert set(scored.column(scored.columns[-1])) == {"true"}
+    assert scored.column(scored.columns[-4]) == written.column("similarity")
+    assert set(scored.column(scored.columns[-2])) == {"true"}
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_added_columns_never_repeat_a_name(capsys, tmp_path):
     path = write(tmp_path / "p.csv", ["text1", "text2", "similarity"], [["a b", "A b?", "x"]])
     _, out, _ = run(capsys, "score", path)
     header = out.splitlines()[0].split(",")
-    assert header[3:] == ["dupdetect_similarity", "dupdetect_probability", "dupdetect_duplicate"]
+    assert header[3:] == [f"dupdetect_{name}" for name in ("similarity", "probability", "duplicate", "guards")]
 
 
 def test_a_text_of_one_enormous_character_number(capsys):

@@ -6,7 +6,8 @@ choose another operating point later without encoding anything again. A pair is 
 `similarity >= threshold`, everywhere. The chosen threshold lies midway between the least similar accepted pair and the
 next less similar one, so that rounding in the last digits of a similarity does not change a decision. Pairs that are
 never duplicates, whatever their cosine, have the similarity -inf here: no threshold accepts them, so duplicates among
-them count as missed, and what is promised is about what is decided.
+them count as missed, and what is promised is about what is decided. Where guards fire, "similarity" means the lower
+score that they leave a pair (`dupdetect.guards`, `cap_where`).
 
     MaxF1()                      the best F1 on the labelled pairs
     MinPrecision(0.95)           the lowest threshold certified to have this precision, or a refusal
@@ -17,6 +18,7 @@ them count as missed, and what is promised is about what is decided.
 from __future__ import annotations
 
 from dupdetect.calibration.calibration import Calibration
+from dupdetect.calibration.cap import cap_where
 from dupdetect.calibration.criteria import (
     Criterion,
     FixedThreshold,
@@ -36,6 +38,7 @@ __all__ = [
     "MaxF1",
     "MinPrecision",
     "MinRecall",
+    "cap_where",
     "criterion_from_dict",
     "criterion_to_dict",
 ]

@@ -98,7 +98,8 @@ def dedupe(
     """Find the duplicates in EXPORT (CSV, .csv.gz, Parquet, JSON Lines, or - for standard input).
 
     Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity,
-    probability), kept.csv (the rows that stay), pairs.csv (every pair found), report.html and run.json.
+    probability), kept.csv (the rows that stay), pairs.csv (every pair found), ruled_out.csv (pairs that are alike but
+    for a number, a negation, an opposite and the like), report.html and run.json.
 
     duplicate_of is the id of the row that stays or, where no column identifies the rows, the number of this row, from
     1; then questions.csv has these numbers too, as the column row. The CSV files are UTF-8 with commas and without a
@@ -276,6 +277,14 @@ def _beside(export: str) -> Path:
     return path.parent / f"{stem}.dupdetect"
 
 
+def _ruled_out(pairs: int, by: dict[str, int]) -> str:
+    from dupdetect.results.cells import counted
+
+    guards = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
+    verb = "reaches" if pairs == 1 else "reach"
+    return f"{counted(pairs, 'more pair')} {verb} the threshold and differ in nothing but {guards}: see ruled_out.csv"
+
+
 def _summary(record: dict[str, Any], target: Path) -> str:
     from dupdetect.results.cells import counted
 
@@ -296,6 +305,7 @@ def _summary(record: dict[str, Any], target: Path) -> str:
             f"{rows} = {counted(counts['distinct_texts'], 'different text')} + {repeats} + {counts['blank']:,} blank "
             "(kept)",
             joined,
+            *([_ruled_out(counts["pairs_ruled_out"], record["ruled_out"])] if counts["pairs_ruled_out"] else []),
             *([record["search"]["certificate"]] if record["search"]["kind"] == "ann" else []),
             *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",

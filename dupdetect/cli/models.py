@@ -142,23 +142,31 @@ def info(model: str | None, as_json: bool) -> None:
 
 
 def _described(detector: Detector) -> dict[str, Any]:
+    from dupdetect.guards import GUARDS
+
     calibration = None if detector.calibration is None else detector.calibration.summary()
     return {
         "name": detector.name,
         "dupdetect": __version__,
         "encoder": {"fingerprint": detector.encoder.fingerprint, "dimension": detector.encoder.dimension},
         "calibration": calibration,
+        "guards": None if detector.guards is None else {"names": list(GUARDS), **detector.guards.to_dict()},
     }
 
 
 def _info_text(detector: Detector) -> str:
+    from dupdetect.guards import GUARDS
+
     lines = [
         f"{detector.name}",
         f"encoder      {detector.encoder.fingerprint}, {detector.encoder.dimension} dimensions",
     ]
     if detector.calibration is None:
         return "\n".join([*lines, "calibration  none: fit one with `dupdetect calibrate`"])
-    return "\n".join([*lines, *detector.calibration.describe()])
+    guards = "none"
+    if detector.guards is not None:
+        guards = f"{', '.join(GUARDS)}: a pair that differs in nothing else scores at most {detector.guards.cap:.4f}"
+    return "\n".join([*lines, *detector.calibration.describe(), f"guards       {guards}"])
 
 
 def _evaluated_pairs(

@@ -158,10 +158,10 @@ def _scored(
     for note in found.notes:
         click.echo(f"Note: {printable(note)}", err=True)
     rows = (
-        (*cells, str(similarity), f"{probability:.6f}", "true" if duplicate else "false")
-        for cells, similarity, probability, duplicate in zip(
-            table.rows, found.similarity, found.probability, found.duplicate, strict=True
+        (*cells, str(similarity), f"{probability:.6f}", "true" if duplicate else "false", "; ".join(guards))
+        for cells, similarity, probability, duplicate, guards in zip(
+            table.rows, found.similarity, found.probability, found.duplicate, found.guards, strict=True
         )
     )
-    added = free_names(table.columns, ("similarity", "probability", "duplicate"))
+    added = free_names(table.columns, ("similarity", "probability", "duplicate", "guards"))
     return (*table.columns, *added), rows

@@ -27,7 +27,8 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
     test split of `split_pairs`, once. Neither the order of the pairs nor that of the two questions in them matters.
 
     Decided as the detector decides: two questions that differ in words which the encoder does not know are no
-    duplicates, whatever their similarity, and find each other neither in retrieval nor in mining.
+    duplicates, whatever their similarity, and find each other neither in retrieval nor in mining; where a guard fires,
+    the lower score stands in place of the similarity, except in retrieval, which looks at the encoder alone.
 
     Raises EmptyInputError for no pairs, InputError when there are not both duplicates and others, NotCalibratedError.
     """
@@ -50,12 +51,11 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
     order = np.lexsort(edges.T[::-1])
     edges, labels = edges[order], pairs.labels[order]
     groups = connected_components(len(nodes.texts), *edges.T)[edges[:, 0]]
-    texts = encode_texts(detector.encoder, nodes.texts, progress)
+    texts = encode_texts(detector.encoder, nodes.texts, progress, detector.guards)
     left, right = texts.position[edges.T]
+    similarity = texts.score(left, right, cosine(texts.embeddings[left], texts.embeddings[right]))
     # As in `ComparedPairs.score`: no threshold accepts -inf.
-    similarity = np.where(
-        texts.comparable(left, right), cosine(texts.embeddings[left], texts.embeddings[right]), np.float32(-np.inf)
-    )
+    similarity = np.where(texts.comparable(left, right), similarity, np.float32(-np.inf))
     probability = calibration.probability(similarity)
     classes = connected_components(len(texts.forms), left[labels], right[labels])
     threshold = calibration.threshold

@@ -19,7 +19,8 @@ class MiningMetrics:
     """All pairs of the pool at the detector's threshold, against the classes of `RetrievalMetrics`.
 
     Unlabelled true duplicates count as errors, so precision is a lower bound.
-    average_precision: over pairs with similarity of at least `floor`; duplicates below it count as never found.
+    average_precision: over pairs with similarity of at least `floor`, by their score; duplicates below it count as
+    never found.
     """
 
     pool: int
@@ -45,7 +46,8 @@ def mining_metrics(
     floor = min(MINING_FLOOR, threshold)
     pairs = texts.similar(floor, progress)
     same = classes[pairs.left] == classes[pairs.right]
-    found = pairs.similarity.astype(np.float64) >= threshold
+    score = texts.score(pairs.left, pairs.right, pairs.similarity)
+    found = score.astype(np.float64) >= threshold
     right = int((found & same).sum())
     counts = metrics.PairCounts(right, int(found.sum()) - right, true_pairs - right)
     return MiningMetrics(
@@ -55,14 +57,14 @@ def mining_metrics(
         precision=counts.precision,
         recall=counts.recall,
         f1=counts.f1,
-        average_precision=_average_precision(pairs.similarity, same, true_pairs),
+        average_precision=_average_precision(score, same, true_pairs),
         floor=floor,
     )
 
 
-def _average_precision(similarity: NDArray[np.float32], same: NDArray[np.bool_], true_pairs: int) -> float:
+def _average_precision(score: NDArray[np.float32], same: NDArray[np.bool_], true_pairs: int) -> float:
     reached = int(same.sum())
     if reached in (0, len(same)):  # no curve to draw: nothing right was reached, or nothing wrong
         return reached / true_pairs
     # The curve's recall is relative to what lies above the floor; what lies below it adds nothing.
-    return metrics.average_precision(metrics.curve(similarity, same)) * reached / true_pairs
+    return metrics.average_precision(metrics.curve(score, same)) * reached / true_pairs

@@ -5,7 +5,7 @@ Rows are counted from 0 here; files that people read count data rows from 1.
 
 from __future__ import annotations
 
-from dupdetect.results.deduplication import OUTPUT_FILES, Cluster, Deduplication, Pair, TextPairs
+from dupdetect.results.deduplication import OUTPUT_FILES, Cluster, Deduplication, Pair, RuledOutPairs, TextPairs
 from dupdetect.results.matches import Match, Matches
 from dupdetect.results.pair_decisions import Decisions, Explanation
 
@@ -18,5 +18,6 @@ __all__ = [
     "Match",
     "Matches",
     "Pair",
+    "RuledOutPairs",
     "TextPairs",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from dupdetect._version import __version__
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.frozen import Frozen
+from dupdetect.guards import GUARDS
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
 from dupdetect.results.cells import below_half, exact, free_names, rounded
@@ -26,10 +28,10 @@ from dupdetect.tables import write_csv
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Pair", "TextPairs"]
+__all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Pair", "RuledOutPairs", "TextPairs"]
 
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
-OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "report.html", "run.json")
+OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "ruled_out.csv", "report.html", "run.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,33 @@ class TextPairs(Frozen):
             yield Pair(*values)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RuledOutPairs(Frozen):
+    """Pairs of different texts whose similarity reaches the threshold, and which guards (`dupdetect.guards`) rule out.
+
+    left, right: (m,) int64 row numbers, as in `TextPairs`; similarity: (m,) float32; probability: (m,) float64, that of
+    their lower score; fired: (m, len(GUARDS)) bool.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    fired: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    @property
+    def guards(self) -> tuple[tuple[str, ...], ...]:
+        """The names of the guards that rule out each pair."""
+        return tuple(tuple(itertools.compress(GUARDS, row)) for row in self.fired.tolist())
+
+    def counts(self) -> dict[str, int]:
+        """Return by how many pairs each guard rules out; a pair can be ruled out by several."""
+        return dict(zip(GUARDS, self.fired.sum(axis=0).tolist(), strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Rows that a chain of pairs holds together. More than one is kept where no single row matches all the others."""
@@ -85,6 +114,7 @@ class Deduplication(Frozen):
 
     questions: what was asked about.
     text_of: (n,) int64, equal for rows with equal canonical text; -1 for blank rows.
+    pairs: the duplicates.  ruled_out: what guards took from them; None where pairs are too many to list.
     cluster_id: (n,) int64 from 1, largest cluster first; a row without duplicates is a cluster of its own.
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
@@ -97,6 +127,7 @@ class Deduplication(Frozen):
     questions: Questions
     text_of: NDArray[np.int64]
     pairs: TextPairs
+    ruled_out: RuledOutPairs | None
     cluster_id: NDArray[np.int64]
     duplicate_of: NDArray[np.int64]
     similarity: NDArray[np.float32]
@@ -153,6 +184,7 @@ class Deduplication(Frozen):
             "distinct_texts": distinct,
             "repeats_of_a_text": len(self) - blank - distinct,
             "pairs_of_different_texts": int((~self.pairs.same_text).sum()),
+            "pairs_ruled_out": 0 if self.ruled_out is None else len(self.ruled_out),
             "clusters": int((sizes > 1).sum()),
             "rows_in_clusters": int(sizes[sizes > 1].sum()),
             "largest_cluster": int(sizes[sizes > 1].max(initial=0)),
@@ -214,7 +246,7 @@ class Deduplication(Frozen):
         )
 
     def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> Path:
-        """Write questions.csv, kept.csv, pairs.csv, report.html and run.json; return the folder.
+        """Write questions.csv, kept.csv, pairs.csv, ruled_out.csv, report.html and run.json; return the folder.
 
         Where no column identifies the rows, questions.csv gets their numbers too, from 1, as the column `row`.
         excel_safe: see `tables.write_csv`.
@@ -238,6 +270,8 @@ class Deduplication(Frozen):
                 write_csv(file, table.columns, kept_rows, excel_safe=excel_safe)
             with (place / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(file, PAIR_COLUMNS, self._pair_rows(), excel_safe=excel_safe)
+            with (place / "ruled_out.csv").open("w", encoding="utf-8", newline="") as file:
+                write_csv(file, RULED_OUT_COLUMNS, self._ruled_out_rows(), excel_safe=excel_safe)
             record = self.record()
             (place / "report.html").write_text(render_report({**record, **self._clusters()}), encoding="utf-8")
             (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -256,6 +290,7 @@ class Deduplication(Frozen):
             "promise": self.calibration.promise(),
             "doubt": self.doubt(),
             "counts": self.counts,
+            "ruled_out": None if self.ruled_out is None else self.ruled_out.counts(),
             "notes": list(self.notes),
             "packages": {name: metadata.version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
             "python": platform.python_version(),
@@ -300,6 +335,19 @@ class Deduplication(Frozen):
                 *(str(sizes[0]), str(sizes[1]), texts[left], texts[right]),
             )
 
+    def _ruled_out_rows(self) -> Iterator[Sequence[str]]:
+        if self.ruled_out is None:
+            return
+        ids, texts, out = self.questions.ids, self.questions.texts, self.ruled_out
+        repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
+        columns = (out.left.tolist(), out.right.tolist(), out.similarity, out.probability.tolist(), out.guards)
+        for left, right, similarity, probability, guards in zip(*columns, strict=True):
+            yield (
+                *(ids[left], ids[right], str(left + 1), str(right + 1), exact(similarity), rounded(probability)),
+                *("; ".join(guards), str(repeats[self.text_of[left]]), str(repeats[self.text_of[right]])),
+                *(texts[left], texts[right]),
+            )
+
     def _clusters(self) -> dict[str, Any]:
         """Return the clusters that the report shows, as plain values."""
         clusters = self.clusters
@@ -332,6 +380,10 @@ class Deduplication(Frozen):
 
 PAIR_COLUMNS = (
     *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "same_text"),
+    *("left_rows", "right_rows", "left_text", "right_text"),
+)
+RULED_OUT_COLUMNS = (
+    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "guards"),
     *("left_rows", "right_rows", "left_text", "right_text"),
 )
 # The report is for looking; questions.csv holds everything. What is left out is counted on the page.

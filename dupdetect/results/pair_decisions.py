@@ -18,13 +18,15 @@ class Decisions(Frozen):
     """For n pairs of texts: how alike, how likely duplicates, and the decision.
 
     similarity: (n,) float32, cosine in [-1, 1].  probability: (n,) float64 in [0, 1], calibrated.
-    duplicate: (n,) bool, similarity at or above the threshold, no text blank, and no different words that the encoder
-    does not know.  notes: on pairs that such words decided, a sentence each.
+    duplicate: (n,) bool, similarity at or above the threshold, no text blank, no different words that the encoder does
+    not know, and no guard that rules them out.  guards: n tuples, the names of the guards that fire, mostly none.
+    notes: on pairs that unknown words decided, a sentence each.
     """
 
     similarity: NDArray[np.float32]
     probability: NDArray[np.float64]
     duplicate: NDArray[np.bool_]
+    guards: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -38,7 +40,7 @@ class Explanation:
     similarity: cosine in [-1, 1].  probability: calibrated, in [0, 1].  same_text: equal canonical texts.
     shared, only_left, only_right: words, each in the order of its text.
     unknown_left, unknown_right: words that the encoder does not know, sorted; a text of which it knows no word is there
-    as a whole.  guards: names of the rules that say no whatever the similarity; the probability is 0 then.
+    as a whole.  guards: names of what speaks against the similarity (`dupdetect.guards`), or "unknown words".
     blank: one of the two texts is blank at least, and they are no duplicates.
     """
 
@@ -63,8 +65,10 @@ class Explanation:
         reason = f"similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}"
         if self.blank:
             reason = "a text is blank"
-        if self.guards:
+        elif self.guards and not self.duplicate:
             reason = f"ruled out by {' and '.join(self.guards)} ({reason})"
+        elif self.guards:
+            reason += f" although they differ in {' and '.join(self.guards)}"
         lines = [
             f"{verdict}: {reason}",
             f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),

@@ -99,7 +99,7 @@ def compare(
     """Measure both on labelled pairs that neither training nor calibration has seen; raises what `evaluate` raises."""
     nodes = pairs.nodes()
     groups = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
-    scores = [compare_pairs(detector.encoder, pairs, progress).score for detector in (trained, base)]
+    scores = [compare_pairs(detector.encoder, pairs, progress, detector.guards).score for detector in (trained, base)]
 
     def gain(rows: NDArray[np.int64]) -> float:
         new, old = (metrics.average_precision(metrics.curve(s[rows], pairs.labels[rows])) for s in scores)

@@ -1,0 +1,47 @@
+"""The best matches of each query among known texts, by their score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.encoded_texts import EncodedTexts
+from dupdetect.progress import Progress, silent
+
+__all__ = ["best_matches"]
+
+Matched = tuple[int, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+
+
+def best_matches(
+    texts: EncodedTexts,
+    queries: NDArray[np.int64],
+    corpus: NDArray[np.int64],
+    k: int,
+    threshold: float,
+    progress: Progress,
+) -> Iterator[Matched]:
+    """Yield for each query: its form, and of its matches the forms, similarity and score, at most k, best score first.
+
+    queries, corpus: numbers of forms, rising.  A match has a score at or above the threshold. Queries without one may
+    be left out. Equal scores are in the order of their similarity; the query's own form comes before all others.
+
+    A guard may lower the score of the nearest, so as many neighbours are looked at as are needed: until none farther
+    off can have a better score, because the score is never above the similarity.
+    """
+    depth = k
+    while len(queries):
+        unsettled = []
+        for query, forms, similarity in texts.nearest(queries, corpus, depth, progress):
+            score = texts.score(np.full(len(forms), query), forms, similarity)
+            order = np.lexsort((-similarity, -score, forms != query))[:k]
+            order = order[score[order].astype(np.float64) >= threshold]
+            all_seen = len(forms) < depth or float(similarity[-1]) < threshold
+            if all_seen or (len(order) == k and score[order[-1]] > similarity[-1]) or not (score < similarity).any():
+                yield query, forms[order], similarity[order], score[order]
+            else:
+                unsettled.append(query)
+        queries = np.array(unsettled, dtype=np.int64)
+        depth, progress = 2 * depth, silent

@@ -1,0 +1,70 @@
+"""What guards look at in a text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS
+
+__all__ = ["Reading", "read"]
+
+# Words with inner apostrophes and hyphens; numbers with inner points and commas.
+_TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
+_THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text as guards see it.
+
+    numbers: without thousands separators and leading zeros; numbers in words too.
+    negated: an odd number of negations.  listed: words of `lexicon.LISTED`.
+    frame: all other words but small ones, with the plural s off. Two texts with one frame differ in nothing else.
+    tokens: all words and numbers in order.
+    """
+
+    numbers: frozenset[str]
+    negated: bool
+    listed: frozenset[str]
+    frame: frozenset[str]
+    tokens: tuple[str, ...]
+
+
+def read(form: str) -> Reading:
+    """Return what guards look at in a canonical text.
+
+    >>> reading = read("why can't i open 2 pdf files")
+    >>> reading.numbers, reading.negated, sorted(reading.listed), sorted(reading.frame)
+    (frozenset({'2'}), True, ['open', 'pdf'], ['file'])
+    """
+    tokens = _tokens(form)
+    numbers, listed, frame, negated = set(), set(), set(), False
+    for token in tokens:
+        if token[0].isdecimal():
+            numbers.add(token)
+        elif token in NUMBER_WORDS:
+            numbers.add(NUMBER_WORDS[token])
+        elif token in NEGATIONS or token.endswith("n't"):
+            negated = not negated
+        elif token in LISTED:
+            listed.add(token)
+        elif token not in SMALL_WORDS:
+            frame.add(_singular(token))
+    return Reading(frozenset(numbers), negated, frozenset(listed), frozenset(frame), tuple(tokens))
+
+
+def _tokens(form: str) -> list[str]:
+    found: list[str] = []
+    for token in _TOKEN.findall(form):
+        if token[0].isdecimal():
+            found.append(_THOUSANDS.sub("", token).lstrip("0") or "0")
+        elif "-" in token and token.replace("-", "") not in LISTED:
+            found += token.split("-")
+        else:
+            found.append(token.replace("-", "").removesuffix("'s"))
+    return found
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

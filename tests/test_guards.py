@@ -1,0 +1,339 @@
+"""Guards: what they fire for, what they leave alone, and what that does to scores, matches and survivors."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import HashingEncoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dupdetect import Detector, QuestionPairs, deduplicating
+from dupdetect.artifacts import MANIFEST
+from dupdetect.calibration import cap_where
+from dupdetect.calibration.cap import RATE
+from dupdetect.errors import ArtifactError, InputError
+from dupdetect.guards import GUARDS, GuardedTexts, Guards
+from dupdetect.guards.lexicon import ALTERNATIVES, LISTED, NEGATIONS, OPPOSITES, SMALL_WORDS
+from dupdetect.guards.reading import read
+from dupdetect.guards.rules import changes_places
+from dupdetect.text import canonical
+
+
+def names(first, second):
+    forms = [canonical(first), canonical(second)]
+    fired = GuardedTexts(forms).fired(np.array([0]), np.array([1]))[0]
+    return [name for name, fires in zip(GUARDS, fired, strict=True) if fires]
+
+
+@pytest.mark.parametrize(
+    ("guard", "first", "second"),
+    [
+        ("numbers", "Error 403 when I upload", "error 404 when I upload"),
+        ("numbers", "Where is order NG-48581?", "Where is my order NG-48582?"),
+        ("numbers", "What costs 1,200 euros?", "What costs 1.200 euros?"),
+        ("numbers", "two devices", "three devices"),
+        ("numbers", "version 4.1 crashes", "Version 4.2 crashes!"),
+        ("negation", "Is it legal?", "Isn't it legal?"),
+        ("negation", "I can log in", "I cannot log in"),
+        ("negation", "pay with card", "pay without a card"),
+        ("opposites", "How do I enable 2FA?", "How to disable 2FA"),
+        ("opposites", "enabling tracking", "Tracking disabled"),
+        ("opposites", "upload a file", "download files"),
+        ("opposites", "before the trip", "after my trip"),
+        ("alternatives", "export as PDF", "export as CSV"),
+        ("alternatives", "a meeting on Monday", "a meeting on Friday"),
+        ("alternatives", "crash on Android", "crash on my iPhone"),
+        ("alternatives", "monthly payments", "yearly payments"),
+        (
+            "word order",
+            "How do I move money from savings to checking?",
+            "How do I move money from checking to savings?",
+        ),
+        ("word order", "Are cats afraid of tigers?", "Are tigers afraid of cats?"),
+        ("word order", "Do white men like black women?", "Do black women like white men?"),
+    ],
+)
+def test_a_guard_fires_where_texts_differ_in_nothing_else(guard, first, second):
+    assert names(first, second) == [guard] == names(second, first)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("How do I pay?", "how do I pay"),
+        ("How do I reset my password?", "How can I reset passwords?"),
+        ("Error 403 when I upload", "Error 404 in the invoice list"),  # more differs
+        ("gate in 6 months", "GATE 2017 in 6 months"),  # a number more
+        ("1,200 rows", "1200 rows"),
+        ("007", "7"),
+        ("2 devices", "two devices"),
+        ("I do not have none", "I have"),  # two negations
+        ("good tea or coffee", "good coffee or tea"),
+        ("the difference between cats and dogs", "the difference between dogs and cats"),
+        ("soccer guys or basketball guys", "basketball guys or soccer guys"),
+        ("earn money easily online", "earn money online easily"),
+        ("Why is the sky blue", "Why the sky is blue"),
+        ("Monday or Friday", "Friday"),  # a common one
+        ("PDF export", "the export of a PDF"),
+        ("paying by e-mail", "paying by email"),
+        ("", ""),
+    ],
+)
+def test_no_guard_fires_for_other_differences(first, second):
+    assert names(first, second) == [] == names(second, first)
+
+
+def test_several_guards_can_fire():
+    assert names("enable 2 devices", "disable 3 devices") == ["numbers", "opposites"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text(alphabet="abc -'.,0123456789\nüß", max_size=12), min_size=1, max_size=6),
+    st.randoms(use_true_random=False),
+)
+def test_guards_are_symmetric_and_spare_a_text_itself_whatever_else_is_asked(texts, random):
+    forms = [canonical(text) for text in texts]
+    pairs = [(i, j) for i in range(len(forms)) for j in range(len(forms))]
+    random.shuffle(pairs)
+    left, right = np.array(pairs).T
+    together = GuardedTexts(forms).fired(left, right)
+    assert np.array_equal(together, GuardedTexts(forms).fired(right, left))
+    for row, (i, j) in enumerate(pairs):
+        alone = GuardedTexts([forms[i], forms[j]]).fired(np.array([0]), np.array([1]))[0]
+        assert together[row].tolist() == alone.tolist()
+        if forms[i] == forms[j]:
+            assert not together[row].any()
+
+
+def swapped(words, x, y, start):
+    """The words with two groups in each other's place, x and y long, some words between them."""
+    middle = words[start + x : -y]
+    return [*words[:start], *words[-y:], *middle, *words[start : start + x]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 3), st.integers(1, 5), st.integers(0, 10**6))
+def test_groups_that_change_places_are_found(x, y, start, between, seed):
+    words = [f"w{chr(97 + k)}" for k in np.random.default_rng(seed).permutation(26)[: start + x + between + y]]
+    other = swapped(words, x, y, start)
+    assert changes_places(words, other)
+    assert changes_places(other, words)
+    words[start + x] = "and"  # it stands between the two
+    assert not changes_places(words, swapped(words, x, y, start))
+
+
+def test_a_word_that_moves_changes_no_places():
+    words = list("abcdefgh")
+    for source in range(8):
+        for target in range(8):
+            moved = [*words[:source], *words[source + 1 :]]
+            moved.insert(target, words[source])
+            assert not changes_places(words, moved) or moved == words
+
+
+def test_time_is_linear_in_the_length():
+    long = ["a", "b"] * 100_000
+    assert not changes_places(long, [*long[1:], "a"])
+    assert read("a1" * 500_000).numbers == {"1"}
+
+
+def test_the_lists_say_what_they_mean():
+    for one, other in OPPOSITES:
+        assert one
+        assert other
+        assert not one & other
+    for kinds in ALTERNATIVES:
+        assert len(kinds) >= 2
+        assert all(kinds)
+        assert len(frozenset().union(*kinds)) == sum(map(len, kinds))
+    for word in LISTED | NEGATIONS | SMALL_WORDS:
+        assert word == canonical(word)
+        assert "-" not in word
+    assert not LISTED & (NEGATIONS | SMALL_WORDS)
+
+
+# What they do ----------------------------------------------------------------------------------------------------
+
+
+def guarded(detector, cap=0.3):
+    return Detector(detector.encoder, detector.calibration, "guarded", Guards(cap))
+
+
+def test_a_fired_guard_lowers_the_score_to_the_cap(detector):
+    pairs = [
+        ("we sell red pens to all shops", "we sell red pens to our shops"),
+        ("error 403 is on my page again", "error 404 is on my page again"),
+    ]
+    plain, found = detector.decide(pairs), guarded(detector).decide(pairs)
+    assert plain.duplicate.tolist() == [True, True]
+    assert found.duplicate.tolist() == [True, False]
+    assert found.guards == ((), ("numbers",))
+    assert plain.guards == ((), ())
+    assert np.array_equal(found.similarity, plain.similarity)
+    assert found.probability[0] == plain.probability[0]
+    assert found.probability[1] == detector.calibration.probability(np.float32([0.3]))[0]
+    explained = guarded(detector).explain(*pairs[1])
+    assert explained.guards == ("numbers",)
+    assert str(explained).startswith("not duplicates: ruled out by numbers (similarity 0.8")
+    low = guarded(detector, 0.75).explain(*pairs[1])
+    assert "although they differ in numbers" in str(low)
+    assert low.duplicate
+
+
+def test_a_cap_never_raises_a_score():
+    similarity = np.array([-0.5, 0.2, 0.9], dtype=np.float32)
+    fired = np.ones((3, len(GUARDS)), dtype=bool)
+    assert Guards(0.4).score(similarity, fired).tolist() == [*similarity[:2].tolist(), np.float32(0.4)]
+    assert np.array_equal(Guards(0.4).score(similarity, ~fired), similarity)
+
+
+@pytest.mark.parametrize("cap", [1.5, -2, True, "0.3", None, float("nan")])
+def test_a_cap_is_a_cosine(cap):
+    with pytest.raises(InputError, match="cosine"):
+        Guards(cap)
+
+
+def test_the_cap_is_where_as_few_are_duplicates():
+    rng = np.random.default_rng(0)
+    similarity = rng.uniform(0, 1, 40_000).astype(np.float32)
+    labels = rng.uniform(size=40_000) < 1 / (1 + np.exp(-(20 * similarity - 14)))
+    fired = rng.uniform(size=40_000) < 0.25
+    labels[fired] = rng.uniform(size=fired.sum()) < 0.05
+    expected = (np.log(0.05 / 0.95) + 14) / 20
+    assert cap_where(similarity, labels, fired) == pytest.approx(expected, abs=0.01)
+    none = np.zeros_like(fired)
+    prior = (np.log(RATE / (1 - RATE)) + 14) / 20
+    assert cap_where(similarity[~fired], labels[~fired], none[~fired]) == pytest.approx(prior, abs=0.01)
+
+
+def test_where_similarity_says_nothing_the_cap_is_lowest():
+    similarity = np.linspace(0, 1, 100, dtype=np.float32)
+    labels = np.arange(100) % 2 == 0
+    fired = np.zeros(100, dtype=bool)
+    assert cap_where(similarity[::-1], similarity < 0.5, fired) <= 1
+    assert cap_where(similarity, similarity < 0.5, fired) == -1
+    assert cap_where(similarity[:2], np.array([True, True]), fired[:2]) == -1
+    assert cap_where(similarity, labels, ~fired) == -1
+
+
+def with_numbers(n=300):
+    """Pairs of which those that differ in a number are not duplicates, although they are the most similar."""
+    left, right, labels = [], [], []
+    for number in range(n):
+        words = [f"{chr(97 + number // 26 % 26)}{chr(97 + number % 26)}{chr(107 + k)}" for k in range(9)]
+        if number % 3 == 0:
+            left.append(" ".join([*words, "403"]))
+            right.append(" ".join([*words, "404"]))
+        else:
+            shared = 7 if number % 3 == 1 else 3
+            left.append(" ".join(words))
+            right.append(" ".join([*words[:shared], *(word.upper() + "x" for word in words[shared:])]))
+        labels.append(number % 3 == 1)
+    return QuestionPairs.from_columns(left, right, labels)
+
+
+def test_calibration_fits_the_guards_and_counts_with_them(tmp_path):
+    pairs = with_numbers()
+    plain = Detector.calibrate(HashingEncoder(), pairs, guards=False)
+    found = Detector.calibrate(HashingEncoder(), pairs)
+    assert plain.guards is None
+    assert plain.calibration.summary()["f1"]["value"] < 0.9
+    assert found.calibration.summary()["f1"]["value"] == 1
+    assert found.guards.cap < found.calibration.threshold
+    folder = tmp_path / "saved"
+    with pytest.raises(Exception, match="save"):
+        found.save_pretrained(folder)  # the encoder of the tests cannot be
+
+
+def test_the_shipped_detectors_keep_their_guards(tmp_path):
+    for tier in ("default", "fast"):
+        detector = Detector.from_pretrained(tier=tier)
+        assert isinstance(detector.guards, Guards)
+        again = Detector.from_pretrained(detector.save_pretrained(tmp_path / tier))
+        assert again.guards == detector.guards
+        assert not again.predict([("error 403 on my page", "error 404 on my page")])[0]
+        assert again.at(threshold=0.2).guards == detector.guards
+
+
+def test_a_folder_without_guards_loads_and_a_damaged_one_does_not(tmp_path):
+    folder = Detector.from_pretrained(tier="fast").save_pretrained(tmp_path / "saved")
+    path = folder / MANIFEST
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content | {"guards": {"cap": 7}}), "utf-8")
+    with pytest.raises(InputError, match="cap"):
+        Detector.from_pretrained(folder)
+    path.write_text(json.dumps(content | {"guards": "all"}), "utf-8")
+    with pytest.raises(ArtifactError, match="guards"):
+        Detector.from_pretrained(folder)
+    del content["guards"]
+    path.write_text(json.dumps(content | {"format": 1}), "utf-8")
+    assert Detector.from_pretrained(folder).guards is None
+
+
+TEXTS = [
+    "error 403 is on my page again now",
+    "error 404 is on my page again now",
+    "error 403 is on your page again now",
+    "Error 404 is on your page again now?",
+    "something else entirely was asked here",
+]
+
+
+def test_pairs_that_guards_rule_out_are_kept_apart_and_listed(detector, tmp_path):
+    plain = detector.deduplicate(TEXTS)
+    found = guarded(detector).deduplicate(TEXTS)
+    assert plain.counts["clusters"] == 1
+    assert {(pair.left, pair.right) for pair in found.pairs} == {(0, 2), (1, 3)}
+    assert found.duplicate_of.tolist() == [-1, -1, 0, 1, -1]
+    listed = list(zip(found.ruled_out.left.tolist(), found.ruled_out.right.tolist(), strict=True))
+    assert {(0, 1), (2, 3)} <= set(listed) <= {(0, 1), (0, 3), (1, 2), (2, 3)}
+    assert found.counts["pairs_ruled_out"] == len(listed)
+    assert found.ruled_out.counts()["numbers"] == len(listed)
+    assert found.ruled_out.guards[0] == ("numbers",)
+    folder = found.write(tmp_path / "out")
+    lines = (folder / "ruled_out.csv").read_text("utf-8").splitlines()
+    assert len(lines) == 1 + len(listed)
+    assert ",numbers," in lines[1]
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert run["guards"] == {"cap": 0.3}
+    assert run["ruled_out"]["numbers"] == len(listed)
+    assert "differ in nothing but numbers" in (folder / "report.html").read_text("utf-8")
+
+
+def test_where_too_many_pairs_are_there_the_same_stays(detector, monkeypatch):
+    texts = [f"error {number % 7} is on my page again {word}" for number in range(40) for word in ("now", "my", "your")]
+    listed = guarded(detector).deduplicate(texts)
+    monkeypatch.setattr(deduplicating, "_MOST_PAIRS", 50)
+    crowded = guarded(detector).deduplicate(texts)
+    assert crowded.ruled_out is None
+    assert crowded.duplicate_of.tolist() == listed.duplicate_of.tolist()
+    assert crowded.cluster_id.tolist() == listed.cluster_id.tolist()
+    assert "ruled out are not listed" in " ".join(crowded.notes)
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 3, 100])
+@pytest.mark.parametrize("threshold", [0.1, 0.4, 0.7])
+def test_matches_are_the_best_by_score(detector, top_k, threshold):
+    detector = guarded(detector).at(threshold=threshold)
+    known = [f"error {number} is on my page again" for number in range(400, 430)]
+    known += ["error 411 is on our page again", "the page has an error", "where is my parcel now"]
+    queries = [
+        "error 411 is on my page again and again",
+        "error 999 is on my page again",
+        "error 405 is on my page again",
+    ]
+    found = detector.match(queries, known, top_k=top_k)
+    for query, matches in zip(queries, found, strict=True):
+        decided = detector.decide([(query, text) for text in known])
+        score = np.where(
+            [bool(guards) for guards in decided.guards],
+            np.minimum(decided.similarity, np.float32(0.3)),
+            decided.similarity,
+        )
+        expected = sorted(-value for value in score[score.astype(float) >= threshold].tolist())[:top_k]
+        row = dict(zip(known, score.tolist(), strict=True))
+        assert [-row[match.text] for match in matches or ()] == expected
+        for match in matches or ():
+            assert match.probability == pytest.approx(decided.probability[match.row])
