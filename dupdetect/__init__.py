@@ -25,6 +25,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     calibration     similarity to probability, and the threshold that meets a criterion
     clustering      pairs to clusters with survivors;  crowded: the same, where there are too many pairs to list
     keep            which duplicate stays
+    review          pairs to be labelled, the labels, and what follows;  ruled_out: why pairs do not count after all
     artifacts       the folder that a detector is saved in
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
     deduplicating   one deduplication, from questions to what stays

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,9 @@ from dupdetect.keep import Keep, row_ranks
 from dupdetect.progress import Progress
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication
+from dupdetect.review.candidates import draw_candidates
 from dupdetect.row_results import by_row, first_rows
+from dupdetect.ruled_out import REASONS, reasons
 from dupdetect.search import RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
 __all__ = ["deduplicated"]
@@ -32,9 +35,11 @@ __all__ = ["deduplicated"]
 # Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
 _MOST_PAIRS = 10_000_000
 _BLOCK = 1_000_000  # pairs that guards look at together
+_FLOOR = 0.05  # probability of a duplicate below which no pairs are drawn for review
 _PAIRS_PER_TEXT = 20  # where there is no other way; they take about as much memory as two vectors
 
 Search = Literal["exact", "ann"]
+Why = Callable[[NDArray[np.integer[Any]], NDArray[np.integer[Any]]], NDArray[np.bool_]]
 
 
 def deduplicated(
@@ -47,6 +52,7 @@ def deduplicated(
     model: str,
     search: Search,
     work: Path | None,
+    told_apart: Collection[str],
     progress: Progress,
 ) -> Deduplication:
     """Return what `Detector.deduplicate` says of these questions.
@@ -69,12 +75,19 @@ def deduplicated(
             certificate = texts.certificate(pairs, calibration.threshold, progress)
         if certificate is None:
             search_notes = ("So few texts were all compared with each other: the search was exact.",)
+    why = partial(reasons, texts, calibration.threshold, told_apart)
     ruled_out = None
     if pairs is not None:
-        with _timed(seconds, "guard"):
-            pairs, ruled_out = _guarded(texts, pairs, calibration.threshold)
+        with _timed(seconds, "rule out"):
+            pairs, ruled_out = _without_ruled_out(pairs, why)
+    drawn = None
+    if pairs is not None and ruled_out is not None:
+        with _timed(seconds, "draw"):
+            drawn = draw_candidates(
+                texts, pairs, ruled_out[0], calibration.threshold, _review_floor(calibration), progress
+            )
     with _timed(seconds, "cluster"):
-        decided = _decided(asked, texts, pairs, calibration.threshold, policy, progress)
+        decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress)
     result = by_row(
         asked,
         texts,
@@ -84,11 +97,13 @@ def deduplicated(
         decided.resolution,
         calibration,
         ruled_out=ruled_out,
+        drawn=drawn,
         notes=(*asked.notes, *decided.notes, *missed.notes, *search_notes),
         run={
             "model": model,
             "keep": str(policy),
             "guards": None if guards is None else guards.to_dict(),
+            "told_apart_by_reviewers": len(told_apart),
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
             "unknown_word_rows": missed.unknown_rows,
@@ -117,9 +132,10 @@ def _decided(
     pairs: SimilarPairs | None,
     threshold: float,
     policy: Keep,
+    why: Why,
     progress: Progress,
 ) -> _Decided:
-    """Choose what stays. `pairs`: all there are, or None where there are too many to list."""
+    """Choose what stays. `pairs`: all that count, or None where there are too many to list.  why: some do not."""
     n = len(texts.forms)
     weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
     strength = weight - 1.0
@@ -143,27 +159,36 @@ def _decided(
         ranks[first],
         _room(n),
         progress,
-        lambda left, right: texts.ruled_out(left, right, threshold),
+        lambda left, right: np.logical_or.reduce(why(left, right), axis=1),
     )
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
-        "listed. Pairs that guards ruled out are not listed."
+        "listed. Pairs that are ruled out are not listed, and none are drawn for review."
     )
     return _Decided(ranks, first, pairs, replace(resolve(n, pairs, ranks[first]), cluster=cluster), (*notes, note))
 
 
-def _guarded(
-    texts: EncodedTexts, pairs: SimilarPairs, threshold: float
-) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]]]:
-    """Return the pairs that are duplicates; those that guards rule out, and (m, len(GUARDS)) bool: by which."""
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(pairs), _BLOCK)]
-    out = np.concatenate(
-        [np.zeros(0, dtype=np.bool_)]
-        + [texts.ruled_out(pairs.left[block], pairs.right[block], threshold) for block in blocks]
+def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]]]:
+    """Return the pairs that count; and those that do not, with (m, len(REASONS)) bool, why."""
+    found = np.concatenate(
+        [
+            np.zeros((0, len(REASONS)), dtype=np.bool_),
+            *(
+                why(pairs.left[start : start + _BLOCK], pairs.right[start : start + _BLOCK])
+                for start in range(0, len(pairs), _BLOCK)
+            ),
+        ]
     )
+    out: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
     some, others = (SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows]) for rows in (~out, out))
-    return some, (others, texts.fired(others.left, others.right))
+    return some, (others, found[out])
+
+
+def _review_floor(calibration: Calibration) -> float:
+    """Return the cosine, in steps of 0.001, from which a pair is worth a look; above 1 where no pair is."""
+    steps = np.linspace(-1, 1.001, 2002)
+    return float(steps[np.searchsorted(calibration.probability(steps[:-1]), _FLOOR)])
 
 
 def _room(texts: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -275,6 +275,7 @@ class Detector:
         id: str | None = None,  # noqa: A002 - the contract's name
         search: Literal["exact", "ann"] = "exact",
         work: str | Path | None = None,
+        told_apart: Collection[str] = (),
         progress: Progress = silent,
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
@@ -284,6 +285,7 @@ class Detector:
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
         work: a folder for what is finished of the comparison; after an interruption a call with the same questions and
         the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
+        told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they never count as duplicates.
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
@@ -310,6 +312,7 @@ class Detector:
             model=self.name,
             search=search,
             work=None if work is None else Path(work),
+            told_apart=frozenset(told_apart),
             progress=progress,
         )
 

@@ -92,18 +92,6 @@ class EncodedTexts:
         """
         return similarity if self.guards is None else self.guards.score(similarity, self.fired(left, right))
 
-    def ruled_out(
-        self, left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]], threshold: float
-    ) -> NDArray[np.bool_]:
-        """Return (m,) bool: do guards keep these pairs below a threshold that their similarity reaches?
-
-        No pair, where the guards' cap itself reaches the threshold.
-        """
-        if self.guards is None or np.float32(self.guards.cap) >= threshold:
-            return np.zeros(len(left), dtype=np.bool_)
-        ruled_out: NDArray[np.bool_] = np.logical_or.reduce(self.fired(left, right), axis=1)
-        return ruled_out
-
     def similar(
         self,
         threshold: float,

@@ -12,6 +12,7 @@ from dupdetect.clustering import Resolution
 from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication, RuledOutPairs, TextPairs
+from dupdetect.review.candidates import Candidates, DrawnPairs
 from dupdetect.search import SimilarPairs
 
 __all__ = ["by_row", "first_rows"]
@@ -27,6 +28,7 @@ def by_row(
     calibration: Calibration,
     *,
     ruled_out: tuple[SimilarPairs, NDArray[np.bool_]] | None,
+    drawn: DrawnPairs | None,
     notes: tuple[str, ...],
     run: dict[str, Any],
 ) -> Deduplication:
@@ -34,6 +36,7 @@ def by_row(
 
     ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
     ruled_out: pairs of texts that guards rule out, and by which; None where they are not listed.
+    drawn: pairs of texts to be reviewed.
     """
     slot = texts.position
     blank = slot < 0
@@ -52,6 +55,7 @@ def by_row(
         text_of=slot,
         pairs=_text_pairs(texts, first, pairs, calibration),
         ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
+        candidates=None if drawn is None else _candidates(asked, first, drawn),
         cluster_id=_cluster_ids(slot, ranks, resolution),
         duplicate_of=duplicate_of,
         similarity=similarity,
@@ -102,6 +106,24 @@ def _ruled_out_pairs(
     probability = calibration.probability(texts.score(pairs.left, pairs.right, pairs.similarity))
     order = np.lexsort((right, left))
     return RuledOutPairs(left[order], right[order], pairs.similarity[order], probability[order], fired[order])
+
+
+def _candidates(asked: Questions, first: NDArray[np.int64], drawn: DrawnPairs) -> Candidates:
+    """Return the pairs to be reviewed, by row."""
+    a, b = first[drawn.left], first[drawn.right]
+    left, right = np.minimum(a, b), np.maximum(a, b)
+    return Candidates(
+        key=drawn.key,
+        left_id=tuple(asked.ids[row] for row in left.tolist()),
+        right_id=tuple(asked.ids[row] for row in right.tolist()),
+        left_row=left,
+        right_row=right,
+        score=drawn.score,
+        band=drawn.band,
+        band_pairs=drawn.band_pairs,
+        left_text=tuple(asked.texts[row] for row in left.tolist()),
+        right_text=tuple(asked.texts[row] for row in right.tolist()),
+    )
 
 
 def _cluster_ids(slot: NDArray[np.int64], ranks: NDArray[np.int64], resolution: Resolution) -> NDArray[np.int64]:

@@ -94,7 +94,7 @@ def measure(result: Deduplication, group: list[str], family: list[str]) -> dict[
         "removed_wrongly": int((names[removed] != names[result.duplicate_of[removed]]).sum()),
         "ruled_out": {
             guard: {"pairs": int(rows.sum()), "duplicates": int((rows & same).sum())}
-            for guard, rows in zip(GUARDS, out.fired.T, strict=True)
+            for guard, rows in zip(GUARDS, out.reasons.T, strict=False)
         },
         "near_miss_pairs_merged": sprung,
         "near_miss_pairs": len(traps),

@@ -99,7 +99,8 @@ def dedupe(
 
     Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity,
     probability), kept.csv (the rows that stay), pairs.csv (every pair found), ruled_out.csv (pairs that are alike but
-    for a number, a negation, an opposite and the like), report.html and run.json.
+    for a number, a negation, an opposite and the like), candidates.csv (pairs drawn at random for `dupdetect review`),
+    report.html and run.json.
 
     duplicate_of is the id of the row that stays or, where no column identifies the rows, the number of this row, from
     1; then questions.csv has these numbers too, as the column row. The CSV files are UTF-8 with commas and without a
@@ -280,9 +281,9 @@ def _beside(export: str) -> Path:
 def _ruled_out(pairs: int, by: dict[str, int]) -> str:
     from dupdetect.results.cells import counted
 
-    guards = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
-    verb = "reaches" if pairs == 1 else "reach"
-    return f"{counted(pairs, 'more pair')} {verb} the threshold and differ in nothing but {guards}: see ruled_out.csv"
+    reasons = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
+    reach = "reaches the threshold and is" if pairs == 1 else "reach the threshold and are"
+    return f"{counted(pairs, 'more pair')} {reach} ruled out ({reasons}): see ruled_out.csv"
 
 
 def _summary(record: dict[str, Any], target: Path) -> str:

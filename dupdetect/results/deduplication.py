@@ -18,10 +18,11 @@ from dupdetect._version import __version__
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.frozen import Frozen
-from dupdetect.guards import GUARDS
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
 from dupdetect.results.cells import below_half, exact, free_names, rounded
+from dupdetect.review.candidates import CANDIDATE_COLUMNS, Candidates
+from dupdetect.ruled_out import REASONS
 from dupdetect.search import RecallCertificate
 from dupdetect.tables import write_csv
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Pair", "RuledOutPairs", "TextPairs"]
 
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
-OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "ruled_out.csv", "report.html", "run.json")
+OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "ruled_out.csv", "candidates.csv", "report.html", "run.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +75,29 @@ class TextPairs(Frozen):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuledOutPairs(Frozen):
-    """Pairs of different texts whose similarity reaches the threshold, and which guards (`dupdetect.guards`) rule out.
+    """Pairs of different texts whose similarity reaches the threshold, and which guards or reviewers rule out.
 
     left, right: (m,) int64 row numbers, as in `TextPairs`; similarity: (m,) float32; probability: (m,) float64, that of
-    their lower score; fired: (m, len(GUARDS)) bool.
+    their lower score; reasons: (m, len(REASONS)) bool, see `dupdetect.ruled_out`.
     """
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     similarity: NDArray[np.float32]
     probability: NDArray[np.float64]
-    fired: NDArray[np.bool_]
+    reasons: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.left)
 
     @property
-    def guards(self) -> tuple[tuple[str, ...], ...]:
-        """The names of the guards that rule out each pair."""
-        return tuple(tuple(itertools.compress(GUARDS, row)) for row in self.fired.tolist())
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """The names of what rules out each pair."""
+        return tuple(tuple(itertools.compress(REASONS, row)) for row in self.reasons.tolist())
 
     def counts(self) -> dict[str, int]:
-        """Return by how many pairs each guard rules out; a pair can be ruled out by several."""
-        return dict(zip(GUARDS, self.fired.sum(axis=0).tolist(), strict=True))
+        """Return how many pairs each reason rules out; a pair can be ruled out for several."""
+        return dict(zip(REASONS, self.reasons.sum(axis=0).tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ class Deduplication(Frozen):
 
     questions: what was asked about.
     text_of: (n,) int64, equal for rows with equal canonical text; -1 for blank rows.
-    pairs: the duplicates.  ruled_out: what guards took from them; None where pairs are too many to list.
+    pairs: the duplicates.  ruled_out: what guards and reviewers took from them; None where pairs are too many to list.
+    candidates: pairs drawn at random for review; None where pairs are too many to list.
     cluster_id: (n,) int64 from 1, largest cluster first; a row without duplicates is a cluster of its own.
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
@@ -128,6 +130,7 @@ class Deduplication(Frozen):
     text_of: NDArray[np.int64]
     pairs: TextPairs
     ruled_out: RuledOutPairs | None
+    candidates: Candidates | None
     cluster_id: NDArray[np.int64]
     duplicate_of: NDArray[np.int64]
     similarity: NDArray[np.float32]
@@ -246,7 +249,7 @@ class Deduplication(Frozen):
         )
 
     def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> Path:
-        """Write questions.csv, kept.csv, pairs.csv, ruled_out.csv, report.html and run.json; return the folder.
+        """Write the `OUTPUT_FILES` into a folder; return the folder.
 
         Where no column identifies the rows, questions.csv gets their numbers too, from 1, as the column `row`.
         excel_safe: see `tables.write_csv`.
@@ -272,6 +275,9 @@ class Deduplication(Frozen):
                 write_csv(file, PAIR_COLUMNS, self._pair_rows(), excel_safe=excel_safe)
             with (place / "ruled_out.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(file, RULED_OUT_COLUMNS, self._ruled_out_rows(), excel_safe=excel_safe)
+            with (place / "candidates.csv").open("w", encoding="utf-8", newline="") as file:
+                drawn = self.candidates.rows() if self.candidates is not None else ()
+                write_csv(file, CANDIDATE_COLUMNS, drawn, excel_safe=excel_safe)
             record = self.record()
             (place / "report.html").write_text(render_report({**record, **self._clusters()}), encoding="utf-8")
             (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -340,11 +346,11 @@ class Deduplication(Frozen):
             return
         ids, texts, out = self.questions.ids, self.questions.texts, self.ruled_out
         repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
-        columns = (out.left.tolist(), out.right.tolist(), out.similarity, out.probability.tolist(), out.guards)
-        for left, right, similarity, probability, guards in zip(*columns, strict=True):
+        columns = (out.left.tolist(), out.right.tolist(), out.similarity, out.probability.tolist(), out.names)
+        for left, right, similarity, probability, names in zip(*columns, strict=True):
             yield (
                 *(ids[left], ids[right], str(left + 1), str(right + 1), exact(similarity), rounded(probability)),
-                *("; ".join(guards), str(repeats[self.text_of[left]]), str(repeats[self.text_of[right]])),
+                *("; ".join(names), str(repeats[self.text_of[left]]), str(repeats[self.text_of[right]])),
                 *(texts[left], texts[right]),
             )
 
@@ -383,7 +389,7 @@ PAIR_COLUMNS = (
     *("left_rows", "right_rows", "left_text", "right_text"),
 )
 RULED_OUT_COLUMNS = (
-    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "guards"),
+    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "reasons"),
     *("left_rows", "right_rows", "left_text", "right_text"),
 )
 # The report is for looking; questions.csv holds everything. What is left out is counted on the page.
