@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dupdetect.calibration import Calibration
 from dupdetect.clustering import Resolution
 from dupdetect.encoded_texts import EncodedTexts
+from dupdetect.graph import bridges
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication, RuledOutPairs, TextPairs
 from dupdetect.review.candidates import Candidates, DrawnPairs
@@ -53,7 +54,7 @@ def by_row(
     return Deduplication(
         questions=asked,
         text_of=slot,
-        pairs=_text_pairs(texts, first, pairs, calibration),
+        pairs=_text_pairs(texts, first, pairs, calibration, complete=ruled_out is not None),
         ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
         candidates=None if drawn is None else _candidates(asked, first, drawn),
         cluster_id=_cluster_ids(slot, ranks, resolution),
@@ -76,9 +77,12 @@ def first_rows(slot: NDArray[np.int64], ranks: NDArray[np.int64], n: int) -> NDA
 
 
 def _text_pairs(
-    texts: EncodedTexts, first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
+    texts: EncodedTexts, first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration, *, complete: bool
 ) -> TextPairs:
-    """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right)."""
+    """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right).
+
+    complete: whether these are all pairs; of some of them nobody can say what holds a cluster together.
+    """
     slot = texts.position
     row_first = np.append(first, -1)[slot]
     repeats = np.flatnonzero((slot >= 0) & (row_first != np.arange(len(slot))))
@@ -89,8 +93,11 @@ def _text_pairs(
     same_text = np.arange(len(left)) >= len(pairs)
     score = np.append(texts.score(pairs.left, pairs.right, pairs.similarity), similarity[same_text])
     probability = np.where(same_text, 1.0, calibration.probability(score))
+    alone = np.zeros(len(left), dtype=np.int64)
+    if complete:
+        alone[: len(pairs)] = bridges(len(first), pairs.left, pairs.right)
     order = np.lexsort((right, left))
-    return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order])
+    return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order], alone[order])
 
 
 def _ruled_out_pairs(

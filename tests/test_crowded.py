@@ -1,5 +1,7 @@
 """Survivors and clusters without a list of all pairs: those that the full list gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -141,7 +143,7 @@ def test_a_crowded_collection_is_decided_the_same_and_says_what_is_listed(crowd)
     assert f"More than 1,000 pairs of texts reach the threshold, too many to list: listed are {listed:,}" in note
     every = {(pair.left, pair.right): pair for pair in expected.pairs}
     for pair in result.pairs:
-        assert every[pair.left, pair.right] == pair
+        assert replace(every[pair.left, pair.right], bridge=0) == pair  # nobody can say without all pairs
         assert pair.same_text or expected.kept[pair.left] != expected.kept[pair.right]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dupdetect.graph import connected_components
+from dupdetect.graph import bridges, connected_components
 
 
 @st.composite
@@ -88,3 +88,51 @@ def test_no_edges_and_no_nodes():
 def test_what_is_not_a_graph_is_refused(n, left, right):
     with pytest.raises(ValueError):
         connected_components(n, left, right)
+
+
+def bridges_by_networkx(n, edges):
+    graph = nx.Graph(edges)
+    parts = []
+    found = {frozenset(edge) for edge in nx.bridges(graph)}
+    for a, b in edges:
+        if frozenset((a, b)) not in found:
+            parts.append(0)
+            continue
+        size = len(nx.node_connected_component(graph, a))
+        graph.remove_edge(a, b)
+        one = len(nx.node_connected_component(graph, a))
+        graph.add_edge(a, b)
+        parts.append(min(one, size - one))
+    return parts
+
+
+def simple(edges):
+    return sorted({(min(edge), max(edge)) for edge in edges if edge[0] != edge[1]})
+
+
+@settings(deadline=None, max_examples=300)
+@given(graphs())
+def test_bridges_are_the_edges_that_alone_hold_a_component_together(graph):
+    n, edges = graph
+    edges = simple(edges)
+    assert bridges(n, *columns(edges)).tolist() == bridges_by_networkx(n, edges)
+
+
+@settings(deadline=None)
+@given(graphs(), st.randoms())
+def test_bridges_do_not_depend_on_the_order_of_the_edges(graph, random):
+    n, edges = graph
+    edges = simple(edges)
+    found = dict(zip(edges, bridges(n, *columns(edges)).tolist(), strict=True))
+    random.shuffle(edges)
+    assert bridges(n, *columns(edges)).tolist() == [found[edge] for edge in edges]
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [nx.star_graph(300), nx.path_graph(300), nx.complete_graph(40), nx.balanced_tree(2, 7), nx.barbell_graph(30, 50)],
+    ids=["star", "path", "clique", "tree", "bridge"],
+)
+def test_bridges_of_large_shapes(graph):
+    edges = simple(graph.edges)
+    assert bridges(graph.number_of_nodes(), *columns(edges)).tolist() == bridges_by_networkx(len(graph), edges)

@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 
+import networkx as nx
 import numpy as np
 import polars as pl
 import pytest
@@ -288,3 +289,42 @@ def test_only_a_blank_text_is_said_to_be_blank(detector):
     plain = detector.explain("a b", "a b c")
     assert not plain.blank
     assert "blank" not in str(plain)
+
+
+def test_pairs_that_alone_hold_two_groups_together_are_shown_first(detector, tmp_path):
+    """Two groups of like texts, and one text of each that are alike."""
+    groups = [["a b c d e f g one", "a b c d e f g two", "a b c d e f z one"], ["k b c d l m n o", "k b x d l m n o"]]
+    link = ["a b c d e f g k"]
+    texts = [*groups[0], *groups[1], *link]
+    found = detector.at(threshold=0.6).deduplicate(texts)
+    oracle = {}
+    edges = [(pair.left, pair.right) for pair in found.pairs]
+    for edge in edges:
+        rest = nx.Graph([other for other in edges if other != edge])
+        rest.add_nodes_from(range(len(texts)))
+        parts = [nx.node_connected_component(rest, row) for row in edge]
+        oracle[edge] = 0 if parts[0] == parts[1] else min(map(len, parts))
+    assert {(pair.left, pair.right): pair.bridge for pair in found.pairs} == oracle
+    folder = found.write(tmp_path / "out")
+    assert [int(row) for row in read_table(folder / "pairs.csv").column("bridge")] == [
+        pair.bridge for pair in found.pairs
+    ]
+    page = (folder / "report.html").read_text("utf-8")
+    assert ("Weak links" in page) == any(bridge >= 2 for bridge in oracle.values())
+
+
+def test_weak_links_come_by_their_similarity(detector, tmp_path):
+    left = ["p q r s t u v w", "p q r s t u v ww", "p q r s t u v www"]
+    right = ["a b c d t u v w", "a b c d t u v ww", "a b c d t u v www"]
+    found = detector.at(threshold=0.45).deduplicate([*left, *right])
+    strict = detector.at(threshold=0.7).deduplicate([*left, *right])
+    assert strict.counts["clusters"] == 2
+    assert "Weak links" not in (strict.write(tmp_path / "strict") / "report.html").read_text("utf-8")
+    assert found.counts["clusters"] == 1
+
+
+def test_the_report_names_the_weakest_pair_of_a_cluster(detector, tmp_path):
+    texts = ["a b c d e f g one", "a b c d e f g two", "a b c d e f z one"]
+    found = detector.at(threshold=0.6).deduplicate(texts)
+    weakest = min(pair.similarity for pair in found.pairs)
+    assert f"weakest pair {weakest:.3f}" in (found.write(tmp_path / "out") / "report.html").read_text("utf-8")

@@ -37,13 +37,15 @@ OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "ruled_out.csv", "cand
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two rows whose texts are duplicates; `same_text` when their canonical texts are equal."""
+    """Two rows whose texts are duplicates; `same_text` when their canonical texts are equal; `bridge`: so many texts
+    hang on the rest of their cluster by this pair alone, 0 where other pairs hold them too."""
 
     left: int
     right: int
     similarity: float
     probability: float
     same_text: bool
+    bridge: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +57,8 @@ class TextPairs(Frozen):
     repeats of a text give k - 1 pairs with their representative instead of k (k - 1) / 2, and a pair of different texts
     is listed for the two representatives. `Deduplication.row_pairs` expands this to all pairs of rows.
 
-    left, right: (m,) int64 row numbers; similarity: (m,) float32; probability: (m,) float64; same_text: (m,) bool.
+    left, right: (m,) int64 row numbers; similarity: (m,) float32; probability: (m,) float64; same_text: (m,) bool;
+    bridge: (m,) int64, see `Pair`; 0 where not all pairs are listed.
     """
 
     left: NDArray[np.int64]
@@ -63,12 +66,13 @@ class TextPairs(Frozen):
     similarity: NDArray[np.float32]
     probability: NDArray[np.float64]
     same_text: NDArray[np.bool_]
+    bridge: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.left)
 
     def __iter__(self) -> Iterator[Pair]:
-        columns = (self.left, self.right, self.similarity, self.probability, self.same_text)
+        columns = (self.left, self.right, self.similarity, self.probability, self.same_text, self.bridge)
         for values in zip(*(column.tolist() for column in columns), strict=True):
             yield Pair(*values)
 
@@ -338,6 +342,7 @@ class Deduplication(Frozen):
             yield (
                 *(ids[left], ids[right], str(left + 1), str(right + 1)),
                 *(exact(similarity), rounded(pair.probability), "true" if pair.same_text else "false"),
+                str(pair.bridge),
                 *(str(sizes[0]), str(sizes[1]), texts[left], texts[right]),
             )
 
@@ -357,11 +362,40 @@ class Deduplication(Frozen):
     def _clusters(self) -> dict[str, Any]:
         """Return the clusters that the report shows, as plain values."""
         clusters = self.clusters
+        weakest = np.full(len(self) + 1, np.inf)
+        np.minimum.at(weakest, self.cluster_id[self.pairs.left], self.pairs.similarity)
         return {
             "clusters_total": len(clusters),
             "clusters": [
-                {"size": len(cluster.rows), "rows": [self._shown(row) for row in self._ordered(cluster)[:REPORT_ROWS]]}
+                {
+                    "size": len(cluster.rows),
+                    "weakest": float(weakest[cluster.id]),
+                    "rows": [self._shown(row) for row in self._ordered(cluster)[:REPORT_ROWS]],
+                }
                 for cluster in clusters[:REPORT_CLUSTERS]
+            ],
+            **self._weak_links(),
+        }
+
+    def _weak_links(self) -> dict[str, Any]:
+        """Return the pairs that alone hold two groups of texts together, the least similar first."""
+        pairs = self.pairs
+        links = np.flatnonzero(pairs.bridge >= 2)
+        links = links[np.argsort(pairs.similarity[links], kind="stable")]
+        return {
+            "weak_links_total": len(links),
+            "weak_links": [
+                {
+                    "cluster": int(self.cluster_id[pairs.left[link]]),
+                    "texts": int(pairs.bridge[link]),
+                    "similarity": float(pairs.similarity[link]),
+                    "probability": float(pairs.probability[link]),
+                    "rows": [
+                        {"id": self.questions.ids[row], "text": self.questions.texts[row]}
+                        for row in (pairs.left[link], pairs.right[link])
+                    ],
+                }
+                for link in links[:REPORT_LINKS].tolist()
             ],
         }
 
@@ -385,7 +419,7 @@ class Deduplication(Frozen):
 
 
 PAIR_COLUMNS = (
-    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "same_text"),
+    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "same_text", "bridge"),
     *("left_rows", "right_rows", "left_text", "right_text"),
 )
 RULED_OUT_COLUMNS = (
@@ -395,3 +429,4 @@ RULED_OUT_COLUMNS = (
 # The report is for looking; questions.csv holds everything. What is left out is counted on the page.
 REPORT_CLUSTERS = 200
 REPORT_ROWS = 25
+REPORT_LINKS = 50
