@@ -328,3 +328,11 @@ def test_the_report_names_the_weakest_pair_of_a_cluster(detector, tmp_path):
     found = detector.at(threshold=0.6).deduplicate(texts)
     weakest = min(pair.similarity for pair in found.pairs)
     assert f"weakest pair {weakest:.3f}" in (found.write(tmp_path / "out") / "report.html").read_text("utf-8")
+
+
+def test_the_estimate_is_the_sum_of_the_probabilities(detector):
+    found = detector.deduplicate(["a b c d e f g one", "a b c d e f g two", "a b c d e f z one", "A b c d e f g one?"])
+    different = [pair.probability for pair in found.pairs if not pair.same_text]
+    assert len(different) < len(found.pairs)
+    assert f"Estimated: {round(sum(different))} of the {len(different)} pairs" in found.estimate()
+    assert detector.deduplicate(["a", "b", "A"]).estimate() == ""

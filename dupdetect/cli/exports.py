@@ -311,6 +311,7 @@ def _summary(record: dict[str, Any], target: Path) -> str:
             *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
             record["promise"],
+            *([f"{record['estimate']} To find out: dupdetect review {target}"] if record["estimate"] else []),
             f"written to {target}/ (start with report.html)",
         ]
     )

@@ -214,6 +214,22 @@ class Deduplication(Frozen):
             f"the chance of being a duplicate {self.calibration.probability_basis()}."
         )
 
+    def estimate(self) -> str:
+        """Say how many of the pairs of different texts are duplicates, by their probabilities; "" if there are none.
+
+        The probabilities were fitted on labelled pairs from elsewhere, so this holds as far as this file is like those.
+        """
+        different = ~self.pairs.same_text
+        found = int(different.sum())
+        if not found:
+            return ""
+        expected = round(float(self.pairs.probability[different].sum()))
+        pairs = "1 pair of different texts is a" if found == 1 else f"{found:,} pairs of different texts are"
+        return (
+            f"Estimated: {expected:,} of the {pairs} duplicate{'' if found == 1 else 's'}, if this file is like the "
+            "labelled pairs."
+        )
+
     def row_pairs(self) -> Iterator[tuple[int, int, float]]:
         """Yield (left row, right row, similarity), left < right, for *every* pair of rows with listed or equal texts.
 
@@ -299,6 +315,7 @@ class Deduplication(Frozen):
             "calibration": self.calibration.summary(),
             "promise": self.calibration.promise(),
             "doubt": self.doubt(),
+            "estimate": self.estimate(),
             "counts": self.counts,
             "ruled_out": None if self.ruled_out is None else self.ruled_out.counts(),
             "notes": list(self.notes),
