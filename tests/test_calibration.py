@@ -14,6 +14,8 @@ from labelled_similarities import GROUPED, draw, fitted, population
 
 from dupdetect import calibration as module
 from dupdetect.calibration import Calibration, CalibrationSample, FixedThreshold, MaxF1, MinPrecision, MinRecall
+from dupdetect.calibration.link import FOLDS, Isotonic, isotonic_link
+from dupdetect.calibration.measures import calibration_error, measured
 from dupdetect.errors import (
     ArtifactError,
     CalibrationError,
@@ -50,7 +52,8 @@ def test_prevalence_there_and_back_is_the_same_calibration():
     calibration = fitted()
     back = calibration.at(prevalence=0.01).at(prevalence=calibration.prevalence)
     assert back.threshold == calibration.threshold
-    assert back.intercept == pytest.approx(calibration.intercept)
+    assert back.link.slope == calibration.link.slope
+    assert back.link.intercept == pytest.approx(calibration.link.intercept)
     assert calibration.at() == calibration
 
 
@@ -220,7 +223,7 @@ def test_a_recall_beyond_what_can_be_accepted_is_refused():
 
 def test_the_probability_is_fitted_without_them():
     plain, more = (Calibration.fit(*with_never_accepted(*count), encoder="e1") for count in ((0, 0), (500, 300)))
-    assert (more.slope, more.intercept) == (plain.slope, plain.intercept)
+    assert more.link == plain.link
     chance = more.probability([-math.inf, -1.0, 1.0])
     assert chance[0] == 0 < chance[1] < chance[2]
 
@@ -265,10 +268,46 @@ def test_intervals_cover_the_truth(prevalence):
     }
     missed = dict.fromkeys(truth, 0)
     for seed in range(200):
-        summary = fitted(seed, 1000, **GROUPED).at(threshold=threshold, prevalence=prevalence).summary()
-        for name, value in truth.items():
-            missed[name] += not summary[name]["low"] <= value <= summary[name]["high"]
+        sample = CalibrationSample.of(*draw(seed, 1000, **GROUPED))
+        intervals = measured(sample, threshold, prevalence or sample.prevalence, 0.95)
+        for interval, (name, value) in zip(intervals, truth.items(), strict=True):
+            missed[name] += not interval["low"] <= value <= interval["high"]
     assert max(missed.values()) <= 0.08 * 200
+
+
+@pytest.mark.parametrize("slope", [20.0, 12.0])
+def test_the_interval_of_the_calibration_error_covers_the_truth(slope):
+    """Of perfect probabilities too (20), where every sample and every resample of it shows an error above 0."""
+
+    def claimed(similarity):
+        return 1 / (1 + np.exp(-slope * (similarity.astype(float) - 0.72)))
+
+    similarity, label, _ = draw(10_000, 200_000)
+    truth = expected_calibration_error(claimed(similarity), label)
+    assert (truth < 0.003) == (slope == 20)
+    missed = 0
+    for seed in range(60):
+        similarity, label, group = draw(seed, 500)
+        value, low, high = calibration_error(claimed(similarity), label, group, resamples=100)
+        assert low < value < high
+        assert value == pytest.approx(expected_calibration_error(claimed(similarity), label))
+        missed += not low <= truth <= high
+    assert missed <= 0.05 * 60
+
+
+def test_the_calibration_error_is_that_of_held_out_pairs():
+    similarity, label, group = draw(0, 1500, mean_size=2)
+    calibration = Calibration.fit(similarity, label, encoder="e1", groups=group)
+    error = calibration.summary()["expected_calibration_error"]
+    assert 0 <= error["low"] < error["value"] < error["high"] < 0.1
+    sample, chance = calibration.sample, np.empty(len(label))
+    for fold in range(FOLDS):
+        inside = sample.group % FOLDS == fold
+        rest = sample.at(~inside)
+        chance[inside] = 1 / (1 + np.exp(-isotonic_link(rest).log_odds(sample.similarity[inside].astype(float))))
+    assert error["value"] == pytest.approx(expected_calibration_error(chance, sample.label))
+    assert calibration.at(prevalence=0.01).summary()["expected_calibration_error"] == error
+    assert f"isotonic curve, off by {error['value']:.3f} on average" in "\n".join(calibration.describe())
 
 
 def test_a_threshold_that_accepts_nothing_is_said_so():
@@ -314,6 +353,74 @@ def test_promises_that_do_not_depend_on_the_share_stay(asked):
     assert "10 % are duplicates" in calibration.at(**asked, prevalence=0.1).probability_basis()
 
 
+# Rows that stand for weights
+
+
+def weighted(labels=400, weight=5):
+    """Labels of which those of the lower half stand in `weight` rows."""
+    similarity, label, _ = draw(0, labels)
+    times = np.where(similarity < np.median(similarity), weight, 1)
+    return [np.repeat(column, times) for column in (similarity, label, np.arange(labels))]
+
+
+def test_labels_are_counted_and_not_the_rows_that_stand_for_their_weights():
+    similarity, label, group = weighted()
+    calibration = Calibration.fit(similarity, label, encoder="e1", groups=group, label_count=400)
+    summary, share = calibration.summary(), f"{100 * label.mean():.3g} %"
+    assert calibration.sample.labels == calibration.sample.labelled == summary["pairs"] == summary["groups"] == 400
+    assert len(calibration.sample) == len(label) > 1000
+    assert summary["duplicates"] == draw(0, 400)[1].sum()
+    assert summary["share_of_duplicates"] == summary["prevalence"] == label.mean()
+    assert summary["link"] == "logistic"  # too few labels for another, if enough rows
+    assert (
+        f"400 pairs in 400 groups, {summary['duplicates']} duplicates; weighted, {share} are"
+        in (calibration.describe()[0])
+    )
+    for asked in ({}, {"min_recall": 0.8}):
+        promise = calibration.at(**asked).promise()
+        assert f"400 labelled pairs, weighted to stand for pairs of which {share} are duplicates" in promise
+        assert "Of another export it says nothing." in promise
+    assert "as the weights of the labels say" in calibration.probability_basis()
+
+
+def test_weights_make_up_for_no_labels():
+    similarity = np.repeat(np.linspace(1, 0, 60), 10)
+    label, group = np.arange(600) < 190, np.repeat(np.arange(60), 10)
+    with pytest.raises(CalibrationError, match="19 duplicates and 41 others"):
+        Calibration.fit(similarity, label, encoder="e1", groups=group, label_count=60)
+    assert Calibration.fit(similarity, label, encoder="e1", groups=group).sample.labels is None
+
+
+def test_no_precision_is_certified_from_rows_that_stand_for_weights():
+    similarity, label, group = weighted()
+    with pytest.raises(CalibrationError, match="--from-reviews"):
+        Calibration.fit(similarity, label, encoder="e1", groups=group, label_count=400, criterion=MinPrecision(0.5))
+
+
+def test_the_count_of_labels_is_saved():
+    similarity, label, group = weighted()
+    calibration = Calibration.fit(similarity, label, encoder="e1", groups=group, label_count=np.int64(400))
+    arrays = calibration.evidence()
+    loaded = Calibration.from_dict(calibration.to_dict(), arrays)
+    assert loaded == calibration
+    assert loaded.sample.labels == 400
+    assert loaded != Calibration.fit(similarity, label, encoder="e1", groups=group)
+    for damage in (np.array([0]), np.array([2.5]), np.array([1, 2])):
+        with pytest.raises(ArtifactError, match="damaged"):
+            Calibration.from_dict(calibration.to_dict(), {**arrays, "labels": damage})
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, True, "3"])
+def test_a_count_of_labels_that_is_none_is_refused(count):
+    with pytest.raises(InputError, match="number of labels is"):
+        CalibrationSample.of([0.1, 0.2], [0, 1], [0, 1], label_count=count)
+
+
+def test_weights_need_groups():
+    with pytest.raises(InputError, match="the groups are needed"):
+        CalibrationSample.of([0.1, 0.2], [0, 1], label_count=1)
+
+
 # Saving
 
 
@@ -338,12 +445,32 @@ def test_saved_and_loaded_it_decides_identically(criterion, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"threshold": None}, {"prevalence": 2.0}, {"link": "isotonic"}, {"slope": -1.0}, {"criterion": {"name": "x"}}],
+    [
+        {"threshold": None},
+        {"prevalence": 2.0},
+        {"link": "isotonic"},
+        {"link": "spline"},
+        {"slope": -1.0},
+        {"criterion": {"name": "x"}},
+    ],
 )
 def test_damaged_values_are_refused(change):
     calibration = fitted()
     with pytest.raises(ArtifactError):
         Calibration.from_dict({**calibration.to_dict(), **change}, calibration.evidence())
+
+
+def test_an_isotonic_link_is_saved(tmp_path):
+    similarity = np.random.default_rng(0).uniform(0, 1, 2000).astype(np.float32)
+    label = np.random.default_rng(1).random(2000) < np.where(similarity < 0.6, 0.05, 0.9)
+    calibration = Calibration.fit(similarity, label, encoder="e1").at(prevalence=0.2)
+    assert isinstance(calibration.link, Isotonic)
+    values = json.loads(json.dumps(calibration.to_dict(), allow_nan=False))
+    assert Calibration.from_dict(values, calibration.evidence()) == calibration
+    assert hash(calibration) == hash(pickle.loads(pickle.dumps(calibration)))  # noqa: S301 - our own bytes
+    for change in ({"scores": [0.2]}, {"values": [None]}, {"values": 3}, {"scores": ["a"], "values": [1.0]}):
+        with pytest.raises(ArtifactError, match="damaged"):
+            Calibration.from_dict({**values, **change}, calibration.evidence())
 
 
 def test_missing_values_and_arrays_are_named():

@@ -14,6 +14,7 @@ from labelled_similarities import GROUPED, draw, fitted, population
 from dupdetect.calibration import Calibration, CalibrationSample, MinPrecision
 from dupdetect.calibration.threshold import choose_threshold
 from dupdetect.errors import UnreachableCriterionError
+from dupdetect.metrics import curve
 
 
 def simulate(resamples, pairs, precision, *, use_groups=True, **options):
@@ -50,6 +51,30 @@ def test_certified_precision_holds_when_pairs_share_questions():
 def test_pairs_that_share_questions_would_be_certified_wrongly_if_groups_were_ignored():
     wrong, _, _ = simulate(200, 2000, 0.8, use_groups=False, **GROUPED)
     assert wrong > 0.1
+
+
+def test_certified_precision_holds_over_resampled_groups_of_a_pool():
+    """The pool is all there is, and its groups are drawn whole, as those of a labelled sample are."""
+    similarity, label, group = draw(0, 40_000, **GROUPED)
+    cuts = curve(similarity, label)
+    ascending, members = cuts.threshold[::-1], np.split(np.arange(len(group)), np.flatnonzero(np.diff(group)) + 1)
+    wrong, recall = 0, []
+    generator = np.random.default_rng(1)
+    for _ in range(200):
+        drawn = [members[number] for number in generator.integers(len(members), size=400)]
+        rows = np.concatenate(drawn)
+        names = np.repeat(np.arange(400), [len(part) for part in drawn])
+        sample = CalibrationSample.of(similarity[rows], label[rows], names)
+        try:
+            threshold = choose_threshold(MinPrecision(0.8), sample, sample.prevalence)
+        except UnreachableCriterionError:
+            recall.append(0.0)
+            continue
+        at = len(ascending) - 1 - np.searchsorted(ascending, threshold)
+        wrong += cuts.precision[at] < 0.8
+        recall.append(cuts.recall[at])
+    assert wrong <= 0.05 * 200
+    assert np.mean(recall) >= 0.75 * cuts.recall[cuts.precision >= 0.8].max()
 
 
 @pytest.mark.parametrize("exact_labels", [59, 60])

@@ -16,6 +16,7 @@ import pytest
 from dupdetect import Detector
 from dupdetect.cli import cli, main
 from dupdetect.results import OUTPUT_FILES
+from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.tables import read_table
 
 HEADER = ["id", "question", "votes"]
@@ -725,3 +726,27 @@ def test_a_closed_pipe_takes_nothing_from_what_is_said(tmp_path):
 
 def test_the_help_says_what_excel_safe_cannot_tell_apart(capsys):
     assert "'=1 and =1 look alike" in " ".join(run(capsys, "dedupe", "--help")[1].split())
+
+
+def test_pairs_that_were_told_apart_stay_apart_when_the_result_is_written_anew(capsys, tmp_path):
+    export = write(
+        tmp_path / "export.csv",
+        ["id", "text"],
+        [["1", "how do i reset my password"], ["2", "how can i reset the password"], ["3", "where is my parcel now"]],
+    )
+    out = tmp_path / "export.dupdetect"
+    assert run(capsys, "dedupe", export)[0] == 0
+    assert read_table(out / "pairs.csv").column("left_id") == ["1"]
+    (key,) = [row[0] for row in read_table(out / "candidates.csv").rows if set(row[1:3]) == {"1", "2"}]
+    with ReviewStore(labels_beside(out)) as store:
+        store.record(key, "different")
+    code, said, notes = run(capsys, "dedupe", export, "--overwrite")
+    assert code == 0
+    assert "stay apart: 1 (export.dupdetect.reviews.sqlite)" in notes
+    assert "1 more pair reaches the threshold and is ruled out (review 1)" in said
+    assert read_table(out / "pairs.csv").column("left_id") == []
+    assert read_table(out / "ruled_out.csv").column("reasons") == ["review"]
+    with ReviewStore(labels_beside(out)) as store:
+        store.record(key, "duplicate")
+    assert "stay apart" not in run(capsys, "dedupe", export, "--overwrite")[2]
+    assert read_table(out / "pairs.csv").column("left_id") == ["1"]

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, log_loss, precision_recall_curve
 from dupdetect import Detector, QuestionPairs, evaluate
 from dupdetect.errors import EmptyInputError, InputError, NotCalibratedError
 from dupdetect.evaluation import MINING_FLOOR, histogram_plot, write_plots
+from dupdetect.metrics import expected_calibration_error
 
 PAIRS = [
     ("a b c d", "a b c e", 1),
@@ -44,8 +45,20 @@ def test_pair_metrics_are_those_of_the_decisions(detector, pairs, evaluation):
 
 
 def test_intervals_hold_the_value(evaluation):
-    for interval in (evaluation.pair.average_precision, evaluation.pair.accuracy):
+    pair = evaluation.pair
+    for interval in (pair.average_precision, pair.accuracy, pair.expected_calibration_error):
         assert 0 <= interval.low <= interval.value <= interval.high <= 1
+
+
+def test_the_calibration_error_has_an_interval(detector):
+    pairs = labelled_pairs(200, seed=1)
+    found = evaluate(detector, pairs)
+    probability = detector.calibration.probability(detector.similarity(pairs))
+    error = found.pair.expected_calibration_error
+    assert error.value == pytest.approx(expected_calibration_error(probability, pairs.labels))
+    assert 0 <= error.low < error.value < error.high <= 1
+    line = f"expected calibration error  {error.value:8.4f}  [{error.low:.4f}, {error.high:.4f}]"
+    assert line in str(found)
 
 
 def test_recall_at_a_precision_has_an_interval(detector):

@@ -331,7 +331,7 @@ def test_a_blank_text_is_accepted_at_no_threshold_of_a_calibration(forgetful):
     blank = QuestionPairs((*usable.left, "a"), (*usable.right, " "), np.append(usable.labels, True))
     detector = Detector.calibrate(ForgetfulEncoder(), blank, criterion=MinRecall(0.4))
     assert detector.calibration.summary()["never_accepted"] == 101
-    assert detector.calibration.slope == Detector.calibrate(ForgetfulEncoder(), usable).calibration.slope
+    assert detector.calibration.link == Detector.calibrate(ForgetfulEncoder(), usable).calibration.link
 
 
 # Collections, against brute force over all pairs

@@ -21,8 +21,19 @@ from dupdetect.calibration.criteria import (
     number,
 )
 from dupdetect.calibration.evidence import CalibrationSample
-from dupdetect.calibration.link import log_odds, logistic_fit
-from dupdetect.calibration.measures import measured, percent
+from dupdetect.calibration.link import (
+    Isotonic,
+    Link,
+    best_link,
+    can_be_held_out,
+    held_out_log_odds,
+    isotonic_link,
+    link_from_dict,
+    link_to_dict,
+    log_odds,
+    logistic_link,
+)
+from dupdetect.calibration.measures import calibration_error, measured, percent
 from dupdetect.calibration.threshold import choose_threshold
 from dupdetect.errors import (
     ArtifactError,
@@ -37,6 +48,8 @@ MINIMUM_OF_EACH_KIND = 20
 """Labelled duplicates, and other pairs, below which nothing is fitted: 20 know a recall of 0.8 to about +-0.2 only."""
 
 _BEST_F1 = MaxF1()
+_RESAMPLES = 200
+"""Behind the interval of the calibration error, which `summary` works out each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +59,20 @@ class Calibration:
     `threshold`: accept similarity >= threshold.  `criterion`: how it was chosen.
     `prevalence`: the share of duplicates, in (0, 1), among the pairs to decide on; at fit, that of the evidence.
     `encoder`: the fingerprint of the encoder.  `data`: a few words on where the labelled pairs come from.
-    `slope` (>= 0) and `intercept`: probability = 1 / (1 + exp(-(slope * similarity + intercept))), at `prevalence`.
+    `link`: similarity to the log-odds of a duplicate at `prevalence`, a logistic or an isotonic curve.
     """
 
     threshold: float
     criterion: Criterion
     prevalence: float
     encoder: str
-    slope: float
-    intercept: float
+    link: Link
     sample: CalibrationSample = field(repr=False, hash=False)
     data: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prevalence", inside(self.prevalence, "prevalence"))
-        for name in ("threshold", "slope", "intercept"):
-            object.__setattr__(self, name, number(getattr(self, name), name))
-        if self.slope < 0:
-            raise InputError(f"The slope is {self.slope}, and must be at least 0: probability rises with similarity.")
+        object.__setattr__(self, "threshold", number(self.threshold, "threshold"))
 
     @classmethod
     def fit(
@@ -75,31 +84,35 @@ class Calibration:
         criterion: Criterion = _BEST_F1,
         groups: ArrayLike | None = None,
         data: str = "",
+        label_count: int | None = None,
     ) -> Calibration:
         """Return the calibration for labelled pairs that the encoder was not trained on.
 
         `similarity` (n,) cosine in [-1, 1], or -inf for a pair that is accepted at no threshold: duplicates among those
         count as missed, and the probability is fitted without them. `labels` (n,) True for a duplicate; `groups` (n,)
-        the same for pairs that share questions directly or through others (none: all independent).
+        the same for pairs that share questions directly or through others (none: all independent). `label_count`: how
+        many labels the rows are, where equal rows of one group stand for the weight of one label (none: all are).
+
+        The probability is a logistic curve, or an isotonic one where that has the lower log loss on held-out groups of
+        at least 1,000 labels (`link.best_link`).
 
         Raises `CalibrationError` for fewer than 20 duplicates or fewer than 20 other pairs that some threshold accepts,
         `UnreachableCriterionError` when no threshold meets the criterion, `InputError` for arrays that do not fit.
         """
         if not isinstance(criterion, Criterion):
             raise InputError(f"The criterion is {criterion!r}. Pass MaxF1(), MinPrecision(p) or MinRecall(r).")
-        sample = CalibrationSample.of(similarity, labels, groups)
-        never = int((~sample.comparable).sum())
-        duplicates = int((sample.label & sample.comparable).sum())
-        others = len(sample) - never - duplicates
+        sample = CalibrationSample.of(similarity, labels, groups, label_count=label_count)
+        once, comparable = sample.once, sample.comparable
+        never = int((once & ~comparable).sum())
+        duplicates, others = (int((once & comparable & kind).sum()) for kind in (sample.label, ~sample.label))
         if min(duplicates, others) < MINIMUM_OF_EACH_KIND:
             apart = f" (beside {never} that are accepted at no threshold)" if never else ""
             raise CalibrationError(
                 f"Too few labelled pairs to calibrate: {duplicates} duplicates and {others} others, and at least "
                 f"{MINIMUM_OF_EACH_KIND} of each are needed{apart}. Label more pairs of the rarer kind."
             )
-        slope, intercept = logistic_fit(sample)
         threshold = choose_threshold(criterion, sample, sample.prevalence)
-        return cls(threshold, criterion, sample.prevalence, encoder, slope, intercept, sample, data)
+        return cls(threshold, criterion, sample.prevalence, encoder, best_link(sample), sample, data)
 
     def probability(self, similarity: ArrayLike) -> FloatArray:
         """Return the chance that each pair is a duplicate, in (0, 1), never falling as similarity rises; any shape.
@@ -108,10 +121,7 @@ class Calibration:
         """
         score = np.asarray(similarity, dtype=np.float64)
         never = np.isneginf(score)
-        logit = self.slope * np.where(never, 0.0, score) + self.intercept
-        logit = np.clip(logit, -700, 36)  # beyond, rounding would give 0 or 1
-        chance: FloatArray = np.where(never, 0.0, 1 / (1 + np.exp(-logit)))
-        return chance
+        return _probability(np.where(never, -np.inf, self.link.log_odds(np.where(never, 0.0, score))))
 
     def accepts(self, similarity: ArrayLike) -> BoolArray:
         """Return the decisions, similarity >= threshold; any shape."""
@@ -159,7 +169,7 @@ class Calibration:
             threshold=choose_threshold(criterion, self.sample, share),
             criterion=criterion,
             prevalence=share,
-            intercept=self.intercept + (log_odds(share) - log_odds(self.prevalence)),
+            link=self.link.shifted(log_odds(share) - log_odds(self.prevalence)),
         )
 
     def check_encoder(self, fingerprint: str) -> None:
@@ -173,6 +183,11 @@ class Calibration:
         precision, recall and f1 are {"value", "low", "high"} at the threshold and the prevalence, `value` None where no
         pair is accepted. `never_accepted` pairs, in which a text is blank or the two differ in words that the encoder
         does not know, are accepted at no threshold; they are among `pairs`, and `duplicates` among them are missed.
+        Where rows stand for weights, these count labels, each once; `share_of_duplicates` is that of the rows.
+
+        `expected_calibration_error` likewise is for pairs as labelled, whatever the prevalence: of the probability that
+        each pair gets from a `link` of the same kind which was fitted without its group (`value` None where all pairs
+        hang together).
 
         **They are measured on the pairs that the threshold was chosen on**, so fresh pairs can turn out a little worse.
         Intervals are two-sided and exact at the effective sample size (see `MinPrecision`);
@@ -181,35 +196,61 @@ class Calibration:
         """
         confidence = inside(confidence, "confidence")
         precision, recall, f1 = measured(self.sample, self.threshold, self.prevalence, confidence)
+        once = self.sample.once
         return {
             "threshold": self.threshold,
             "criterion": str(self.criterion),
             "prevalence": self.prevalence,
             "encoder": self.encoder,
             "data": self.data,
-            "pairs": len(self.sample),
-            "duplicates": self.sample.duplicates,
-            "never_accepted": int((~self.sample.comparable).sum()),
+            "link": link_to_dict(self.link)["link"],
+            "pairs": self.sample.labelled,
+            "duplicates": int((self.sample.label & once).sum()),
+            "share_of_duplicates": self.sample.prevalence,
+            "never_accepted": int((~self.sample.comparable & once).sum()),
             "groups": self.sample.groups,
             "measured_on": "the labelled pairs that the threshold was chosen on",
             "confidence": confidence,
             "precision": precision,
             "recall": recall,
             "f1": f1,
+            "expected_calibration_error": self._calibration_error(confidence),
         }
+
+    def _calibration_error(self, confidence: float) -> dict[str, float | None]:
+        sample = self.sample
+        if not can_be_held_out(sample):
+            return {"value": None, "low": 0.0, "high": 1.0}
+        fit = isotonic_link if isinstance(self.link, Isotonic) else logistic_link
+        chance = _probability(held_out_log_odds(fit, sample))
+        value, low, high = calibration_error(
+            chance, sample.label, sample.group, confidence=confidence, resamples=_RESAMPLES
+        )
+        return {"value": value, "low": low, "high": high}
 
     def describe(self) -> list[str]:
         """Return the summary as lines of text, names in a column of 13 characters."""
         found = self.summary()
+        kinds = f"{found['duplicates']:,} duplicates"
+        if self.sample.labels is None:
+            kinds += f" ({percent(self.sample.prevalence)})"
+        else:
+            kinds += f"; weighted, {percent(self.sample.prevalence)} are"
         at = "" if self._as_labelled else f", where {percent(self.prevalence)} are duplicates"
         lines = [
-            f"calibration  {self.data or 'labelled pairs'}: {found['pairs']:,} pairs in {found['groups']:,} groups, "
-            f"{found['duplicates']:,} duplicates ({percent(self.sample.prevalence)})",
+            f"calibration  {self.data or 'labelled pairs'}: "
+            f"{found['pairs']:,} pairs in {found['groups']:,} groups, {kinds}",
             f"threshold    cosine {self.threshold:.4f}: {found['criterion']}{at}",
         ]
         for name in ("precision", "recall", "f1"):
             value = "none" if found[name]["value"] is None else f"{found[name]['value']:.3f}"
             lines.append(f"{name:<13}{value} ({found[name]['low']:.3f} to {found[name]['high']:.3f})")
+        error = found["expected_calibration_error"]
+        if error["value"] is not None:
+            lines.append(
+                f"probability  {found['link']} curve, off by {error['value']:.3f} on average "
+                f"({error['low']:.3f} to {error['high']:.3f})"
+            )
         never = found["never_accepted"]
         if never:
             lines.append(
@@ -223,11 +264,18 @@ class Calibration:
 
     def promise(self) -> str:
         """Say in a sentence or two what the operating point does and does not promise for the rows of a file."""
-        labelled, share = f"{len(self.sample):,} labelled pairs", percent(self.prevalence)
+        labelled, share = f"{self.sample.labelled:,} labelled pairs", percent(self.prevalence)
         there = percent(self.sample.prevalence)
-        basis = f"{labelled} ({there} of them duplicates)"
+        weighted = self.sample.labels is not None
+        known = (
+            f"{labelled}, weighted to stand for pairs of which {there} are duplicates"
+            if weighted
+            else (f"{labelled} ({there} of them duplicates)")
+        )
+        basis = known
         if not self._as_labelled:
-            basis = f"{labelled}, weighted as if {share} of them were duplicates ({there} are)"
+            basis = f"{labelled}, weighted as if {share} of them were duplicates"
+            basis += "" if weighted else f" ({there} are)"
         match self.criterion:
             case FixedThreshold():
                 return (
@@ -237,11 +285,14 @@ class Calibration:
             case MinPrecision():
                 claim = f"This threshold is certified on {basis}: {self.criterion}."
             case MinRecall():  # the share of duplicates does not matter to it
-                claim = (
-                    f"Chosen on {labelled} ({there} of them duplicates): {self.criterion}; it promises no precision."
-                )
+                claim = f"Chosen on {known}: {self.criterion}; it promises no precision."
             case MaxF1():
                 claim = f"This threshold has the best F1 on {basis}; it promises no precision."
+        if weighted and self._as_labelled:
+            certified = isinstance(self.criterion, MinPrecision)
+            where = "among all pairs of that export" if certified else "estimated for the pairs of that export"
+            source = f" ({self.data})" if self.data else ""
+            return f"{claim[:-1]}{source}, {where}. Of another export it says nothing."
         if self._as_labelled or isinstance(self.criterion, MinRecall):
             return (
                 f"{claim} Among all pairs of a file duplicates are far rarer than there, so a larger share of what is "
@@ -254,11 +305,15 @@ class Calibration:
 
     def probability_basis(self) -> str:
         """Say, as the end of a sentence, which pairs the probabilities are for: with rarer duplicates they fall."""
-        origin = "as among the labelled pairs" if self._as_labelled else "as was asked for"
+        labelled = "as among the labelled pairs" if self.sample.labels is None else "as the weights of the labels say"
+        origin = labelled if self._as_labelled else "as was asked for"
         return f"among pairs of which {percent(self.prevalence)} are duplicates, {origin}"
 
     def evidence(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of the sample by name: similarity float32, label bool, group int32, each (n,)."""
+        """Return the arrays of the sample by name: similarity float32, label bool, group int32, each (n,).
+
+        And `labels` (1,), where rows stand for weights.
+        """
         return self.sample.to_arrays()
 
     def to_dict(self) -> dict[str, Any]:
@@ -268,9 +323,7 @@ class Calibration:
             "criterion": criterion_to_dict(self.criterion),
             "prevalence": self.prevalence,
             "encoder": self.encoder,
-            "link": "logistic",
-            "slope": self.slope,
-            "intercept": self.intercept,
+            **link_to_dict(self.link),
             "data": self.data,
         }
 
@@ -281,18 +334,17 @@ class Calibration:
         Raises `ArtifactError` when something is missing, damaged, or of a kind that this version does not know.
         """
         try:
-            if values["link"] != "logistic":
-                raise ArtifactError(f"The link {values['link']!r} is not known here. Update dupdetect.")
             calibration = cls(
                 threshold=float(values["threshold"]),
                 criterion=criterion_from_dict(values["criterion"]),
                 prevalence=float(values["prevalence"]),
                 encoder=str(values["encoder"]),
-                slope=float(values["slope"]),
-                intercept=float(values["intercept"]),
+                link=link_from_dict(values),
                 sample=CalibrationSample.from_arrays(evidence),
                 data=str(values["data"]),
             )
+            if calibration.sample.labels is not None and isinstance(calibration.criterion, MinPrecision):
+                return calibration  # certified from the weights themselves, which rows only come near
             chosen = choose_threshold(calibration.criterion, calibration.sample, calibration.prevalence)
             if abs(chosen - calibration.threshold) > 1e-6:
                 raise ArtifactError(
@@ -304,3 +356,9 @@ class Calibration:
             raise ArtifactError(f"The calibration lacks {error}. Calibrate again.") from None
         except (TypeError, ValueError, OverflowError, UnreachableCriterionError) as error:
             raise ArtifactError(f"The calibration is damaged: {error} Calibrate again.") from None
+
+
+def _probability(log_odds: FloatArray) -> FloatArray:
+    """Return the probabilities, in (0, 1), and 0 for log-odds of -inf."""
+    chance: FloatArray = 1 / (1 + np.exp(-np.clip(log_odds, -700, 36)))  # beyond, rounding would give 0 or 1
+    return np.where(np.isneginf(log_odds), 0.0, chance)

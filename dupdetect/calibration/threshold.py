@@ -8,14 +8,15 @@ from dupdetect.calibration.certification import certified_cut
 from dupdetect.calibration.criteria import Criterion, FixedThreshold, MaxF1, MinRecall
 from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.measures import f1_at
-from dupdetect.errors import UnreachableCriterionError
+from dupdetect.errors import CalibrationError, UnreachableCriterionError
 from dupdetect.metrics import Curve, curve
 
 
 def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence: float) -> float:
     """Return the threshold that the criterion asks for when a share `prevalence` of the pairs are duplicates.
 
-    Raises `UnreachableCriterionError`: for a precision that cannot be certified, and for a recall where more duplicates
+    Raises `CalibrationError` for a precision where the rows of the sample stand for weights, and
+    `UnreachableCriterionError`: for a precision that cannot be certified, and for a recall where more duplicates
     than it allows are accepted at no threshold.
     """
     if isinstance(criterion, FixedThreshold):
@@ -28,15 +29,21 @@ def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence
     if isinstance(criterion, MinRecall):
         enough = cuts.recall >= criterion.recall
         if not enough.any():
-            never = int((sample.label & ~sample.comparable).sum())
+            labels = sample.label & sample.once
+            missed, duplicates = int((labels & ~sample.comparable).sum()), int(labels.sum())
             raise UnreachableCriterionError(
                 str(criterion),
                 float(cuts.recall[-1]),
                 None,
-                f"{never:,} of the {sample.duplicates:,} labelled duplicates are accepted at no threshold, because the "
-                "two texts differ in words that the encoder does not know. Ask for less, or use another encoder.",
+                f"{missed:,} of the {duplicates:,} labelled duplicates are accepted at no threshold, because the two "
+                "texts differ in words that the encoder does not know. Ask for less, or use another encoder.",
             )
         return _below_cut(cuts, int(np.argmax(enough)))
+    if sample.labels is not None:
+        raise CalibrationError(
+            "The evidence of this detector is a review, whose labels stand for different numbers of pairs. Certify "
+            "another precision from the labels: dupdetect calibrate --from-reviews OUT_DIR --min-precision P -o FOLDER"
+        )
     return _below_cut(cuts, certified_cut(criterion, sample, cuts, prevalence))
 
 

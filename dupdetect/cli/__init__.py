@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from dupdetect._version import __version__
-from dupdetect.cli import exports, models, pairs, train
+from dupdetect.cli import exports, models, pairs, review, train
 from dupdetect.cli.terminal import printable, show
 from dupdetect.errors import DupdetectError
 
@@ -101,6 +101,7 @@ def cli() -> None:
 for verb in (
     exports.dedupe,
     exports.match,
+    review.review,
     pairs.score,
     pairs.split,
     train.train,

@@ -106,6 +106,8 @@ def dedupe(
     1; then questions.csv has these numbers too, as the column row. The CSV files are UTF-8 with commas and without a
     byte order mark; see --excel-safe.
 
+    Pairs that reviewers of an earlier result have told apart (`dupdetect review`) never count as duplicates.
+
     pairs.csv has a line for two different texts, whatever the number of rows that hold them: left_rows and right_rows
     say how many, left_row and right_row name one of each. A row that repeats a text (same_text) has its own line, with
     the row that stands for this text.
@@ -129,10 +131,13 @@ def dedupe(
         raise OutputExistsError(target, replaced)
     check_free(target, overwrite, export, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, **reading)
+    apart = _told_apart(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
         detector = load_detector(model, vectors).at(**point)
-        result = detector.deduplicate(questions, keep=keep, search=search, work=work and work / "pairs", progress=show)
+        result = detector.deduplicate(
+            questions, keep=keep, search=search, work=work and work / "pairs", told_apart=apart, progress=show
+        )
         result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     if replaced and PurePath(replaced).name != PurePath(export).name:
         click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
@@ -236,6 +241,22 @@ def _made_from(folder: Path) -> str | None:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return name if isinstance(name, str) else None
+
+
+def _told_apart(folder: Path) -> frozenset[str]:
+    """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart."""
+    from dupdetect.review.store import ReviewStore, labels_beside
+
+    file = labels_beside(folder)
+    if not file.exists():
+        return frozenset()
+    with ReviewStore(file) as store:
+        apart = frozenset(key for key, label in store.labels().items() if label == "different")
+    if apart:
+        click.echo(
+            f"Note: pairs that reviewers told apart, and that stay apart: {len(apart):,} ({file.name}).", err=True
+        )
+    return apart
 
 
 @contextmanager

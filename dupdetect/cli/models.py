@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +20,7 @@ from dupdetect.cli.options import (
     point_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show
-from dupdetect.errors import InputError
+from dupdetect.errors import ArtifactError, InputError
 
 if TYPE_CHECKING:
     from dupdetect.calibration import Criterion
@@ -26,9 +28,22 @@ if TYPE_CHECKING:
     from dupdetect.evaluation import Evaluation, NWayAccuracy
 
 
-@click.command(short_help="Fit the threshold of a model on labelled pairs.")
-@click.argument("model")
-@click.argument("pairs")
+@click.command(short_help="Fit the threshold of a model on labelled pairs, or on the labels of a review.")
+@click.argument("model", required=False)
+@click.argument("pairs", required=False)
+@click.option(
+    "--from-reviews",
+    "reviews",
+    metavar="OUT_DIR",
+    help="Instead of MODEL and PAIRS: the output folder of `dupdetect dedupe` whose pairs were labelled with "
+    "`dupdetect review`.",
+)
+@click.option(
+    "--model",
+    "made_by",
+    metavar="M",
+    help="With --from-reviews: the detector folder that made OUT_DIR, where it was not a shipped one.",
+)
 @click.option(
     "-o", "--output", required=True, metavar="FOLDER", callback=output_name, help="Where the calibrated detector goes."
 )
@@ -37,8 +52,10 @@ if TYPE_CHECKING:
 @overwrite_option
 @json_option
 def calibrate(
-    model: str,
-    pairs: str,
+    model: str | None,
+    pairs: str | None,
+    reviews: str | None,
+    made_by: str | None,
     output: str,
     criterion: Criterion,
     columns: dict[str, str | None],
@@ -50,10 +67,28 @@ def calibrate(
     MODEL is a detector folder, a sentence-transformers folder or hub name (extra `train`), or `default` for the shipped
     detector. Without --min-precision or --min-recall the threshold is the one with the highest F1.
 
+    With --from-reviews the labels are those of a review of an export, and the precision holds among all its pairs: the
+    threshold is the lowest certified to have --min-precision (0.95 if neither is given). Nothing is encoded again. The
+    certificate is written to OUT_DIR/certificate.json too.
+
     \b
     dupdetect calibrate default my_pairs.csv -o my-detector
     dupdetect calibrate sentence-transformers/all-mpnet-base-v2 calibration.csv -o mpnet --min-precision 0.95
+    dupdetect calibrate --from-reviews export.dupdetect -o my-detector --min-precision 0.9
     """
+    if reviews is not None:
+        named = [f"--{name}" for name, value in columns.items() if value is not None]
+        if model is not None or named:
+            raise click.UsageError(
+                f"--from-reviews takes the labels from {reviews}, so it does not go with "
+                f"{named[0] if named else 'MODEL and PAIRS'}. The detector that made it is named with --model."
+            )
+        _calibrate_from_reviews(Path(reviews), made_by, output, criterion, overwrite, as_json)
+        return
+    if made_by is not None:
+        raise click.UsageError("--model goes with --from-reviews only: without it, MODEL is the first argument.")
+    if model is None or pairs is None:
+        raise click.UsageError("Give MODEL and PAIRS, or --from-reviews OUT_DIR.")
     from dupdetect.detector import Detector
 
     check_free(output, overwrite, pairs)
@@ -139,6 +174,79 @@ def info(model: str | None, as_json: bool) -> None:
     """
     detector = load_detector(model)
     click.echo(as_json_text(_described(detector)) if as_json else printable(_info_text(detector)))
+
+
+_SHIPPED = {"dupdetect-default": "default", "dupdetect-fast": "fast"}
+
+
+def _calibrate_from_reviews(
+    folder: Path, made_by: str | None, output: str, criterion: Criterion, overwrite: bool, as_json: bool
+) -> None:
+    from dupdetect.atomic import atomic_file
+    from dupdetect.calibration import MaxF1, MinPrecision
+    from dupdetect.results.deduplication import CERTIFICATE
+    from dupdetect.review.candidates import Candidates
+    from dupdetect.review.refit import Reviewed, certificate, refit
+    from dupdetect.review.store import ReviewStore, labels_beside
+
+    check_free(output, overwrite, str(folder))
+    if criterion == MaxF1():  # neither option was given
+        criterion = MinPrecision(0.95)
+    record = _run_record(folder)
+    source = record["source"]
+    candidates = Candidates.read(folder / "candidates.csv")
+    labels = labels_beside(folder)
+    if not labels.is_file():
+        raise InputError(f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {folder}")
+    with ReviewStore(labels) as store:
+        given, conflicts = store.labels(), len(store.conflicts())
+    detector = _maker(folder, record, made_by)
+    reviewed = Reviewed.of(candidates, given, detector.guards)
+    calibration = refit(
+        reviewed,
+        encoder=detector.encoder.fingerprint,
+        source=source,
+        criterion=criterion,
+    )
+    found = certificate(reviewed, calibration, criterion, source, conflicts)
+    replace(detector, calibration=calibration, name=Path(output).name).save_pretrained(output, overwrite=overwrite)
+    with atomic_file(folder / CERTIFICATE, overwrite=True) as place:
+        place.write_text(as_json_text(found) + "\n", encoding="utf-8")
+    written = f"written to {output}/, and the certificate to {folder / CERTIFICATE}"
+    click.echo(as_json_text(found) if as_json else printable("\n".join([*found["statement"], written])))
+
+
+def _run_record(folder: Path) -> dict[str, Any]:
+    """Return what run.json in an output folder says of the input, the model, its encoder and its guards."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is no output folder of `dupdetect dedupe`: it has no run.json.")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "source": PurePath(record["input"]["name"]).name,
+            "model": str(record["model"]),
+            "encoder": str(record["calibration"]["encoder"]),
+            "guards": record["guards"],
+        }
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ArtifactError(f"{path} cannot be read, or lacks something. Run `dupdetect dedupe` again.") from None
+
+
+def _maker(folder: Path, record: dict[str, Any], made_by: str | None) -> Detector:
+    """Return the detector that made the folder. Its threshold may have been another one."""
+    name = record["model"]
+    if made_by is None and name not in _SHIPPED:
+        raise InputError(f"{folder} was made by the detector {name!r}. Name its folder with --model.")
+    detector = load_detector(_SHIPPED[name] if made_by is None else made_by)
+    guards = None if detector.guards is None else detector.guards.to_dict()
+    if (detector.encoder.fingerprint, guards) != (record["encoder"], record["guards"]):
+        raise InputError(
+            f"{folder} was made by the detector {name!r} with the encoder {record['encoder']} and the guards "
+            f"{record['guards']}, but {made_by or name} has {detector.encoder.fingerprint} and {guards}, and would "
+            "give the pairs other scores. Name the detector that made it with --model, or run `dupdetect dedupe` again."
+        )
+    return detector
 
 
 def _described(detector: Detector) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect import metrics
+from dupdetect.calibration.measures import calibration_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Interval:
     """A value and its 95 % interval by resampling groups of pairs that share questions.
 
     nan where it is not defined, or where all resamples agree: of pairs without a single error each resample is without
-    one too, which does not make the value certain.
+    one too, which does not make the value certain. That of the calibration error: `calibration_error`.
     """
 
     value: float
@@ -50,7 +51,7 @@ class PairMetrics:
     recall_at_precision_90: Interval
     recall_at_precision_95: Interval
     best_f1: float
-    expected_calibration_error: float
+    expected_calibration_error: Interval
     log_loss: float
 
 
@@ -81,6 +82,7 @@ def pair_metrics(
 
     f1, precision, recall, accuracy = _intervals(at_the_threshold, groups, seed)
     average_precision, recall_at_90, recall_at_95 = _intervals(over_thresholds, groups, seed)
+    value, low, high = calibration_error(probability, labels, groups, seed=seed)
     cuts = metrics.curve(similarity, labels)
     return PairMetrics(
         pairs=len(labels),
@@ -96,8 +98,7 @@ def pair_metrics(
         recall_at_precision_90=recall_at_90,
         recall_at_precision_95=recall_at_95,
         best_f1=metrics.best_f1(cuts)[0],
-        # Without an interval: resampled pairs are repeated, and every repetition looks like miscalibration.
-        expected_calibration_error=metrics.expected_calibration_error(probability, labels),
+        expected_calibration_error=Interval(value, low, high) if low < high else Interval(value, math.nan, math.nan),
         log_loss=metrics.log_loss(probability, labels),
     )
 

@@ -67,7 +67,7 @@ def reliability_plot(evaluation: Evaluation) -> str:
     body += [plot.dot(part.probability, part.share, "area first") for part in bins]
     sizes = sorted({part.pairs for part in bins})
     number = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    error = f"expected calibration error {evaluation.pair.expected_calibration_error:.3f}"
+    error = f"expected calibration error {evaluation.pair.expected_calibration_error.value:.3f}"
     points = "; ".join(f"{part.probability:.2f}: {part.share:.2f} of {part.pairs:,}" for part in bins)
     return plot.page(
         "Reliability of the probabilities",

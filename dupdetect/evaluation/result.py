@@ -58,10 +58,10 @@ def _pair_lines(evaluation: Evaluation) -> Iterator[str]:
         ("accuracy", pair.accuracy),
         ("recall at precision 0.90", pair.recall_at_precision_90),
         ("recall at precision 0.95", pair.recall_at_precision_95),
+        ("expected calibration error", pair.expected_calibration_error),
     ):
         between = f"[{interval.low:.4f}, {interval.high:.4f}]" if interval.low < interval.high else "[cannot be told]"
         yield f"  {name:<28}{interval.value:8.4f}  {between}"
-    yield f"  {'expected calibration error':<28}{pair.expected_calibration_error:8.4f}"
     if pair.unlike:
         yield f"  {pair.unlike:,} of the pairs differ in words that the encoder does not know, and are never accepted"
 

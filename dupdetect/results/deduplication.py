@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["OUTPUT_FILES", "Cluster", "Deduplication", "Pair", "RuledOutPairs", "TextPairs"]
 
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
+CERTIFICATE = "certificate.json"  # of an earlier review: it does not hold for a new result
 OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "ruled_out.csv", "candidates.csv", "report.html", "run.json")
 
 
@@ -279,7 +280,9 @@ class Deduplication(Frozen):
         made.
         """
         target = Path(folder)
-        with atomic_folder(target, overwrite=overwrite, expected=OUTPUT_FILES, marker="run.json") as place:
+        with atomic_folder(
+            target, overwrite=overwrite, expected=(*OUTPUT_FILES, CERTIFICATE), marker="run.json"
+        ) as place:
             table = self.questions.table
             with (place / "questions.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(

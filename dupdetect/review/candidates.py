@@ -152,16 +152,18 @@ def draw_candidates(
     if len(ruled_out):
         bands.append(_Band(len(ruled_out)).with_pairs(ruled_out.left, ruled_out.right, hashes))
     bands += [band for band in _bands_below(texts, threshold, floor, hashes, progress) if len(band.left)]
-    left, right, order = (np.concatenate([getattr(band, name) for band in bands] or [_NONE]) for name in _Band.COLUMNS)
+    left, right = (np.concatenate([getattr(band, side) for band in bands] or [_NONE]) for side in ("left", "right"))
     number = np.repeat(np.arange(len(bands)), [len(band.left) for band in bands])
     turn = np.concatenate([np.arange(len(band.left)) for band in bands] or [_NONE])
     pairs = np.array([band.pairs for band in bands], dtype=np.float64)
-    # In each round every band has its turn, in an order that does not tell which is which.
-    asked = np.lexsort((order, turn))
+    key = [pair_key(texts.forms[i], texts.forms[j]) for i, j in zip(left.tolist(), right.tolist(), strict=True)]
+    # In each round every band has its turn, in an order that does not tell which is which. The hashes would: of a large
+    # band the smallest are smaller than of a small one.
+    asked = np.lexsort((np.array(key, dtype=np.str_), turn))
     left, right, number = left[asked].astype(np.int64), right[asked].astype(np.int64), number[asked]
     similarity = cosine(texts.embeddings[left], texts.embeddings[right]) if len(left) else np.zeros(0, np.float32)
     return DrawnPairs(
-        key=tuple(pair_key(texts.forms[i], texts.forms[j]) for i, j in zip(left.tolist(), right.tolist(), strict=True)),
+        key=tuple(key[place] for place in asked.tolist()),
         left=left,
         right=right,
         score=texts.score(left, right, similarity),
@@ -175,8 +177,6 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 class _Band:
     """Some pairs, of which those with the smallest hashes are drawn."""
-
-    COLUMNS = ("left", "right", "order")
 
     def __init__(self, pairs: float) -> None:
         self.pairs = pairs

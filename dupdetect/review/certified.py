@@ -1,0 +1,150 @@
+"""The lowest threshold whose precision the labels of a review certify, among all pairs that were drawn from.
+
+**Why not the walk of `MinPrecision`.** A label speaks for as many pairs as its weight says, and a threshold can accept
+many light labels and a few heavy ones. If all of these agree, the design effect sees no dependence and counts them all,
+though nearly all accepted pairs are ones that the few speak for. In simulation with 80 labels of weight 1 and 20 of
+weight 20, and a precision just below 0.95, that walk certified 0.95 in 28 % of the draws (with weight 5 in 14 %), and
+the one here in none.
+
+**What is done.** The exact bound (Clopper and Pearson 1934) is taken as if there were so many labels of equal weight as
+the heaviest accepted label goes into the whole: n = (sum of weights) / (largest weight), and the errors in the same
+unit. Strata of equal weight: the sum of their errors is no more spread than one binomial (Hoeffding 1956), so the bound
+holds; lighter labels only make it more careful. Enumeration of two bands (10 to 80 labels, weights 1:1 to 1:100,
+precision 0.8 to 0.95, any split of the errors between them) never gave more than 4.8 % wrong certificates for the
+allowed 5 %.
+
+Thresholds are tested downwards, and the first failure ends the walk, so the allowed error needs no correction (fixed
+sequence testing, as in `MinPrecision`). Which ones are tested depends on scores and weights alone, not on labels: the
+first accepts as many labels as could certify the precision in spite of one error (or, where all of them are fewer,
+without one), and each next one 4 % more. A threshold that has just reached a heavier band, and so accepts fewer labels
+in this sense than one above it, is passed over.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.calibration import MinPrecision
+from dupdetect.errors import UnreachableCriterionError
+from dupdetect.metrics import clopper_pearson_lower, regularized_beta
+
+__all__ = ["certified_threshold"]
+
+_STEP = 1.04
+_SLACK = 1e-9  # sums of weights that are equal but for rounding
+
+
+def certified_threshold(
+    criterion: MinPrecision,
+    score: NDArray[np.float32],
+    label: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    *,
+    drawn: int,
+) -> float:
+    """Return the lowest certified threshold: the score of a labelled pair, all pairs from which on are accepted.
+
+    score, label, weight: (n,) of the labelled pairs.  drawn: how many pairs there are to label.
+
+    Raises UnreachableCriterionError, which counts in labels.
+    """
+    cuts = _Cuts.of(score, label, weight)
+    level = 1 - criterion.confidence
+    found = _lowest(cuts, criterion.precision, level)
+    if found is not None:
+        return float(cuts.score[found])
+    bounds = clopper_pearson_lower(cuts.labels - cuts.errors, cuts.labels, confidence=criterion.confidence)
+    offers = np.unique(bounds[bounds > 0])[::-1].tolist()
+    best = next((value for value in offers if _lowest(cuts, value - _SLACK, level) is not None), 0.0)
+    needed = _labels_needed(cuts, criterion, len(label))
+    many = f"{len(label):,} are there"
+    if needed is None:
+        advice = f"More labels like these would not help ({many}): ask for less."
+    elif needed > drawn:
+        advice = (
+            f"About {needed:,} labels like these would be needed; {many}, and {drawn:,} pairs to label. Ask for less."
+        )
+    else:
+        advice = f"About {needed:,} labels like these would be needed, and {many}: review more pairs, or ask for less."
+    raise UnreachableCriterionError(str(criterion), best, needed, advice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """What each distinct score accepts, highest first, (k,): labels in units of the heaviest accepted one."""
+
+    score: NDArray[np.float32]
+    labels: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, score: NDArray[np.float32], label: NDArray[np.bool_], weight: NDArray[np.float64]) -> _Cuts:
+        order = np.lexsort((label, weight, -score))
+        score, label, weight = score[order], label[order], weight[order]
+        last = np.flatnonzero(np.append(score[1:] != score[:-1], True))
+        heaviest = np.maximum.accumulate(weight)
+        labels = np.cumsum(weight) / heaviest
+        errors = np.minimum(np.cumsum(np.where(label, 0.0, weight)) / heaviest, labels)
+        return cls(score[last], labels[last], errors[last])
+
+
+def _lowest(cuts: _Cuts, precision: float, level: float) -> int | None:
+    """Return the position of the last threshold that passes, or None where the first one fails."""
+    tested = _tested(cuts.labels, precision, level)
+    labels, errors = cuts.labels[tested], cuts.errors[tested]
+    right = labels - errors
+    # Where `clopper_pearson_lower(right, labels) >= precision`, without a search.
+    passed = (right > 0) & (regularized_beta(np.maximum(right, _SLACK), errors + 1, precision) <= level)
+    stop = int(np.argmin(np.append(passed, False)))
+    return int(tested[stop - 1]) if stop else None
+
+
+def _tested(labels: NDArray[np.float64], precision: float, level: float) -> NDArray[np.int64]:
+    """Return the positions to test in order, each of which accepts more labels than any above it."""
+    highest = np.maximum.accumulate(labels)
+    wanted = _enough(precision, level, errors=1)
+    if highest[-1] < wanted:
+        wanted = _enough(precision, level, errors=0)
+    tested = []
+    while wanted * (1 - _SLACK) <= highest[-1]:
+        position = int(np.searchsorted(highest, wanted * (1 - _SLACK)))
+        tested.append(position)
+        wanted = max(wanted, float(highest[position])) * _STEP
+    return np.array(tested, dtype=np.int64)
+
+
+def _enough(precision: float, level: float, *, errors: int) -> float:
+    """Return how many labels certify the precision although so many (0 or 1) of them are errors."""
+    if precision >= 1:
+        return math.inf
+    fewest = math.log(level) / math.log(precision)
+    if errors == 0:
+        return fewest
+    low, high = fewest, 3 * fewest + 10
+    for _ in range(60):
+        middle = (low + high) / 2
+        # The binomial chance of at most one error.
+        enough = precision ** (middle - 1) * (1 + (middle - 1) * (1 - precision)) <= level
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _labels_needed(cuts: _Cuts, criterion: MinPrecision, labels: int) -> int | None:
+    """Return how many labels, at the shares seen so far, would do; None beyond 1,000 times as many."""
+    low, high = 0.0, math.log(1000)
+
+    def enough(times: float) -> bool:
+        more = _Cuts(cuts.score, cuts.labels * times, cuts.errors * times)
+        return _lowest(more, criterion.precision, 1 - criterion.confidence) is not None
+
+    if not enough(math.exp(high)):
+        return None
+    for _ in range(12):
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(math.exp(middle)) else (middle, high)
+    unit = 10 ** max(0, int(math.log10(labels * math.exp(high))) - 1)
+    return int(math.ceil(labels * math.exp(high) / unit) * unit)
