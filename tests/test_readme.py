@@ -156,3 +156,13 @@ def test_what_was_shipped_is_what_was_measured():
     assert shipped["calibration"]["threshold"] == manifest["calibration"]["threshold"]
     assert json.loads((RESULTS / "sample.json").read_text())["encoder"] == manifest["encoder"]["fingerprint"]
     assert json.loads((RESULTS / "export_encoder.json").read_text())["onnx_sha256"] == manifest["files"]["model.onnx"]
+
+
+def test_the_ablation_table_is_the_recorded_one():
+    rows = json.loads((RESULTS / "ablation.json").read_text())["rows"]
+    for name, row in rows.items():
+        other = f"{row['other_domains_mean']:.3f}" if "other_domains_mean" in row else ""
+        cells = (row["average_precision"]["value"], row["mining_average_precision"], row["recall_at_1"])
+        assert f"| {name} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {other} |" in README
+    safe, leaky = (rows[f"contrastive, logistic{end}"]["average_precision"]["value"] for end in ("", ", random split"))
+    assert f"look better by {leaky - safe:.3f}." in README
