@@ -55,6 +55,12 @@ ROWS: Mapping[str, dict[str, Any]] = {
     },
     "joint, batches without the group rule": JOINT | {"group_aware": False},
     "joint, topics": JOINT | {"topics": 100},
+    "joint, margin form, half duplicates, teacher": {
+        "objective": "joint",
+        "weights": {"contrastive": 1.0, "ranking": 1.0, "distillation": 40.0},
+        "form": "margin",
+        "positive_share": 0.5,
+    },
     "joint, topics, teacher": {
         "objective": "joint",
         "weights": {"contrastive": 1.0, "ranking": 1.0, "distillation": 40.0},

@@ -166,3 +166,27 @@ def test_the_ablation_table_is_the_recorded_one():
         assert f"| {name} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {other} |" in README
     safe, leaky = (rows[f"contrastive, logistic{end}"]["average_precision"]["value"] for end in ("", ", random split"))
     assert f"look better by {leaky - safe:.3f}." in README
+
+
+def test_the_table_of_the_guards_is_the_recorded_one():
+    tiers = json.loads((RESULTS / "guards.json").read_text())["tiers"]
+    columns = ("precision", "recall", "f1", "average_precision", "expected_calibration_error")
+    shown = [*tiers["default"]["test"].values(), *tiers["default"]["forum titles"].values()]
+    shown += list(tiers["fast"]["test"].values())[1:]
+    for point in shown:
+        assert f"| {' | '.join(f'{point[name]:.3f}' for name in columns)} |" in README
+    fired = tiers["default"]["validation"]["fired"]["any"]
+    shares = f"{fired['duplicates']:.0%} are duplicates, while their similarity promises"
+    assert f"{shares} {fired['promised_by_similarity']:.0%}" in " ".join(README.split())
+
+
+def test_the_table_of_reviews_is_the_recorded_one():
+    domains = json.loads((RESULTS / "reviews.json").read_text())["results"]
+    for name, domain in domains.items():
+        shipped = domain["shipped"]
+        cells = f"{shipped['f1']:.3f} | {shipped['expected_calibration_error']:.3f}"
+        assert f"| {name}: as shipped | {cells} | |" in README
+        for labels, found in domain["labels"].items():
+            cells = f"{found['f1']:.3f} | {found['expected_calibration_error']:.3f} | {found['certified']:.1%}"
+            assert f"| {name}: {labels} labels | {cells} |" in README
+            assert found["wrong_certificates"] == 0
