@@ -12,6 +12,8 @@ from dupdetect.progress import Progress, silent
 
 __all__ = ["best_matches"]
 
+_LISTED = 5_000_000  # neighbours in memory at once, each 12 bytes
+
 Matched = tuple[int, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -34,14 +36,21 @@ def best_matches(
     depth = k
     while len(queries):
         unsettled = []
-        for query, forms, similarity in texts.nearest(queries, corpus, depth, progress):
-            score = texts.score(np.full(len(forms), query), forms, similarity)
-            order = np.lexsort((-similarity, -score, forms != query))[:k]
-            order = order[score[order].astype(np.float64) >= threshold]
-            all_seen = len(forms) < depth or float(similarity[-1]) < threshold
-            if all_seen or (len(order) == k and score[order[-1]] > similarity[-1]) or not (score < similarity).any():
-                yield query, forms[order], similarity[order], score[order]
-            else:
-                unsettled.append(query)
+        together = max(1, _LISTED // depth)
+        for part in (queries[start : start + together] for start in range(0, len(queries), together)):
+            for query, forms, similarity in texts.nearest(part, corpus, depth, progress):
+                score = texts.score(np.full(len(forms), query), forms, similarity)
+                order = np.lexsort((-similarity, -score, forms != query))[:k]
+                order = order[score[order].astype(np.float64) >= threshold]
+                settled = (
+                    len(forms) < depth
+                    or float(similarity[-1]) < threshold
+                    or not (score < similarity).any()
+                    or (len(order) == k and score[order[-1]] > similarity[-1])
+                )
+                if settled:
+                    yield query, forms[order], similarity[order], score[order]
+                else:
+                    unsettled.append(query)
         queries = np.array(unsettled, dtype=np.int64)
-        depth, progress = 2 * depth, silent
+        depth, progress = 4 * depth, silent

@@ -20,7 +20,7 @@ from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts,
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import cached_texts
 from dupdetect.errors import InputError
-from dupdetect.guards import Guards
+from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import Keep, row_ranks
 from dupdetect.progress import Progress
 from dupdetect.questions import Questions
@@ -84,7 +84,7 @@ def deduplicated(
     if pairs is not None and ruled_out is not None:
         with _timed(seconds, "draw"):
             drawn = draw_candidates(
-                texts, pairs, ruled_out[0], calibration.threshold, _review_floor(calibration), progress
+                texts, *_by_guards_alone(pairs, *ruled_out), calibration.threshold, _review_floor(calibration), progress
             )
     with _timed(seconds, "cluster"):
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress)
@@ -183,6 +183,23 @@ def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tup
     out: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
     some, others = (SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows]) for rows in (~out, out))
     return some, (others, found[out])
+
+
+def _by_guards_alone(
+    pairs: SimilarPairs, ruled_out: SimilarPairs, why: NDArray[np.bool_]
+) -> tuple[SimilarPairs, SimilarPairs]:
+    """Return the pairs that count, and those that do not, as if there were no reviewers.
+
+    Labels speak for all pairs that were drawn from. Without the pairs that labels have told apart, what is left would
+    seem to be right nearly always.
+    """
+    guards = why[:, : len(GUARDS)].any(axis=1)
+    told_apart = ruled_out.left[~guards], ruled_out.right[~guards], ruled_out.similarity[~guards]
+    both = zip((pairs.left, pairs.right, pairs.similarity), told_apart, strict=True)
+    return (
+        SimilarPairs(*(np.concatenate(columns) for columns in both)),
+        SimilarPairs(ruled_out.left[guards], ruled_out.right[guards], ruled_out.similarity[guards]),
+    )
 
 
 def _review_floor(calibration: Calibration) -> float:

@@ -45,7 +45,9 @@ def by_row(
     survivor = np.where(blank, rows, np.append(first[resolution.survivor], -1)[slot])
     duplicate_of = np.where(survivor == rows, -1, survivor)
     similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
-    score = texts.score(np.arange(len(first)), resolution.survivor, resolution.similarity)
+    score = resolution.similarity.copy()
+    removed = np.flatnonzero(~resolution.kept)
+    score[removed] = texts.score(removed, resolution.survivor[removed], score[removed])
     probability = calibration.probability(np.nan_to_num(np.append(score, np.nan)[slot]))
     # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
     same_text = (duplicate_of >= 0) & np.isnan(similarity)

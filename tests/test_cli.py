@@ -742,11 +742,11 @@ def test_pairs_that_were_told_apart_stay_apart_when_the_result_is_written_anew(c
         store.record(key, "different")
     code, said, notes = run(capsys, "dedupe", export, "--overwrite")
     assert code == 0
-    assert "stay apart: 1 (export.dupdetect.reviews.sqlite)" in notes
+    assert "do not count: 1 (export.dupdetect.reviews.sqlite)" in notes
     assert "1 more pair reaches the threshold and is ruled out (review 1)" in said
     assert read_table(out / "pairs.csv").column("left_id") == []
     assert read_table(out / "ruled_out.csv").column("reasons") == ["review"]
     with ReviewStore(labels_beside(out)) as store:
         store.record(key, "duplicate")
-    assert "stay apart" not in run(capsys, "dedupe", export, "--overwrite")[2]
+    assert "told apart" not in run(capsys, "dedupe", export, "--overwrite")[2]
     assert read_table(out / "pairs.csv").column("left_id") == ["1"]

@@ -151,7 +151,7 @@ def test_each_reviewer_is_asked_and_conflicts_are_counted(review, out):
     assert "3 of 5 pairs labelled by bo: 0 duplicates, 2 different, 1 unsure\n1 of them is labelled differently" in said
     review(out, "yyyy", "--reviewer", "cy")
     assert (
-        "3 of them are labelled differently by another reviewer, and so do not count"
+        "3 of them are labelled differently by another reviewer, and so count as unsure"
         in review(out, "", "--reviewer", "ana")[0]
     )
 

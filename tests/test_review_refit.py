@@ -219,3 +219,15 @@ def test_a_certified_detector_says_so_and_certifies_no_other_precision():
     with pytest.raises(CalibrationError, match="--from-reviews"):
         calibration.at(min_precision=0.9)
     assert calibration.at(min_recall=0.5).threshold > -1
+
+
+def test_labels_behind_a_gap_are_left_out():
+    drawn = candidates()
+    labels = labels_of(drawn, 240)
+    band = int(drawn.band[0])
+    rows = np.flatnonzero(drawn.band == band)
+    del labels[drawn.key[rows[1]]]
+    found = Reviewed.of(drawn, labels, None)
+    labelled = sum(drawn.key[row] in labels for row in rows.tolist())
+    assert found.elsewhere == labelled - 1
+    assert len(found) == len(labels) - found.elsewhere

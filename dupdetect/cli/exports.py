@@ -254,7 +254,7 @@ def _told_apart(folder: Path) -> frozenset[str]:
         apart = frozenset(key for key, label in store.labels().items() if label == "different")
     if apart:
         click.echo(
-            f"Note: pairs that reviewers told apart, and that stay apart: {len(apart):,} ({file.name}).", err=True
+            f"Note: pairs that reviewers told apart, and that do not count: {len(apart):,} ({file.name}).", err=True
         )
     return apart
 
@@ -299,12 +299,14 @@ def _beside(export: str) -> Path:
     return path.parent / f"{stem}.dupdetect"
 
 
-def _ruled_out(pairs: int, by: dict[str, int]) -> str:
+def _ruled_out(counts: dict[str, int], by: dict[str, int]) -> str:
     from dupdetect.results.cells import counted
 
+    pairs, together = counts["pairs_ruled_out"], counts["ruled_out_in_one_cluster"]
     reasons = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
     reach = "reaches the threshold and is" if pairs == 1 else "reach the threshold and are"
-    return f"{counted(pairs, 'more pair')} {reach} ruled out ({reasons}): see ruled_out.csv"
+    share = f"; {together:,} of them share a cluster all the same, because of other texts" if together else ""
+    return f"{counted(pairs, 'more pair')} {reach} ruled out ({reasons}){share}: see ruled_out.csv"
 
 
 def _summary(record: dict[str, Any], target: Path) -> str:
@@ -327,7 +329,7 @@ def _summary(record: dict[str, Any], target: Path) -> str:
             f"{rows} = {counted(counts['distinct_texts'], 'different text')} + {repeats} + {counts['blank']:,} blank "
             "(kept)",
             joined,
-            *([_ruled_out(counts["pairs_ruled_out"], record["ruled_out"])] if counts["pairs_ruled_out"] else []),
+            *([_ruled_out(counts, record["ruled_out"])] if counts["pairs_ruled_out"] else []),
             *([record["search"]["certificate"]] if record["search"]["kind"] == "ann" else []),
             *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",

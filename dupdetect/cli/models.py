@@ -194,12 +194,15 @@ def _calibrate_from_reviews(
         criterion = MinPrecision(0.95)
     record = _run_record(folder)
     source = record["source"]
+    if record["search"] == "ann":  # pairs that it missed could not be drawn
+        source += " that the approximate search finds"
     candidates = Candidates.read(folder / "candidates.csv")
     labels = labels_beside(folder)
     if not labels.is_file():
         raise InputError(f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {folder}")
     with ReviewStore(labels) as store:
-        given, conflicts = store.labels(), len(store.conflicts())
+        disputed = store.conflicts()
+        given = store.labels() | dict.fromkeys(disputed, "unsure")
     detector = _maker(folder, record, made_by)
     reviewed = Reviewed.of(candidates, given, detector.guards)
     calibration = refit(
@@ -208,7 +211,7 @@ def _calibrate_from_reviews(
         source=source,
         criterion=criterion,
     )
-    found = certificate(reviewed, calibration, criterion, source, conflicts)
+    found = certificate(reviewed, calibration, criterion, source, len(disputed.keys() & set(candidates.key)))
     replace(detector, calibration=calibration, name=Path(output).name).save_pretrained(output, overwrite=overwrite)
     with atomic_file(folder / CERTIFICATE, overwrite=True) as place:
         place.write_text(as_json_text(found) + "\n", encoding="utf-8")
@@ -228,6 +231,7 @@ def _run_record(folder: Path) -> dict[str, Any]:
             "model": str(record["model"]),
             "encoder": str(record["calibration"]["encoder"]),
             "guards": record["guards"],
+            "search": str(record["search"]["kind"]),
         }
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ArtifactError(f"{path} cannot be read, or lacks something. Run `dupdetect dedupe` again.") from None

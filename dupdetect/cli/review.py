@@ -31,7 +31,7 @@ _KEYS = "y duplicates, n different, u unsure, b back, q stop"
     "--reviewer",
     default="",
     metavar="NAME",
-    help="Who labels. Each reviewer is asked about all pairs; those that two label differently do not count.",
+    help="Who labels. Each reviewer is asked about all pairs; those that two label differently count as unsure.",
 )
 def review(folder: str, reviewer: str) -> None:
     """Label pairs of the export that `dupdetect dedupe` wrote OUT_DIR for, to find out how right its decisions are.
@@ -181,7 +181,7 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, folder: 
     disputed = sum(key in conflicts for key in mine if key in drawn)
     if disputed:
         verb = "is" if disputed == 1 else "are"
-        lines.append(f"{disputed:,} of them {verb} labelled differently by another reviewer, and so do not count")
+        lines.append(f"{disputed:,} of them {verb} labelled differently by another reviewer, and so count as unsure")
     old = len(mine) - len(here)
     if old:
         lines.append(f"{counted(old, 'more label')} of pairs that are no longer among those drawn: kept, and not used")

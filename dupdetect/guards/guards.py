@@ -64,6 +64,7 @@ class GuardedTexts:
             name: np.full(len(forms), -1, dtype=np.int64) for name in ("frame", "numbers", "listed", "bag", "tokens")
         }
         self._negated = np.zeros(len(forms), dtype=np.bool_)
+        self._count = np.zeros(len(forms), dtype=np.int64)  # of numbers
 
     def fired(self, left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return (m, len(GUARDS)) bool: which guards fire for each pair. Symmetric, and equal texts fire none.
@@ -74,12 +75,21 @@ class GuardedTexts:
         equal = {name: column[left] == column[right] for name, column in self._columns.items()}
         fired = np.zeros((len(left), len(GUARDS)), dtype=np.bool_)
         alike = equal["frame"]
-        fired[:, 0] = self._rule(numbers_differ, "numbers", left, right, alike & ~equal["numbers"])
+        fired[:, 0] = self._numbers_differ(left, right, alike & ~equal["numbers"])
         fired[:, 1] = alike & (self._negated[left] != self._negated[right])
         fired[:, 2] = self._rule(opposites_differ, "listed", left, right, alike & ~equal["listed"])
         fired[:, 3] = self._rule(alternatives_differ, "listed", left, right, alike & ~equal["listed"])
         fired[:, 4] = self._rule(changes_places, "tokens", left, right, equal["bag"] & ~equal["tokens"])
         return fired
+
+    def _numbers_differ(
+        self, left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]], asked: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return (m,) bool, as `numbers_differ` of two different sets: of one size, each has what the other has not."""
+        one, other = self._count[left], self._count[right]
+        asked = asked & (one > 0) & (other > 0)
+        differ: NDArray[np.bool_] = asked & (one == other)
+        return differ | self._rule(numbers_differ, "numbers", left, right, asked & (one != other))
 
     def _rule(
         self,
@@ -95,14 +105,13 @@ class GuardedTexts:
         if not len(rows):
             return result
         codes = self._columns[column]
-        values, first, place = np.unique(
-            np.column_stack([codes[left[rows]], codes[right[rows]]]), axis=0, return_index=True, return_inverse=True
-        )
+        both = codes[left[rows]] * len(self._codes) + codes[right[rows]]
+        values, first, place = np.unique(both, return_index=True, return_inverse=True)
         decided = np.zeros(len(values), dtype=np.bool_)
         for number, row in enumerate(rows[first].tolist()):
             one, other = self._readings[left[row]], self._readings[right[row]]
             decided[number] = differ(getattr(one, column), getattr(other, column))
-        result[rows] = decided[place.reshape(-1)]
+        result[rows] = decided[place]
         return result
 
     def _read(self, texts: NDArray[np.integer[Any]]) -> None:
@@ -118,4 +127,4 @@ class GuardedTexts:
             }
             for name, value in values.items():
                 self._columns[name][text] = self._codes.setdefault((name, value), len(self._codes))
-            self._negated[text] = reading.negated
+            self._negated[text], self._count[text] = reading.negated, len(reading.numbers)

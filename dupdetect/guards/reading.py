@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS
@@ -10,15 +11,16 @@ from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORD
 __all__ = ["Reading", "read"]
 
 # Words with inner apostrophes and hyphens; numbers with inner points and commas.
-_TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
+_TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|(?<![\w.,])[.,]\d+|\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
+_LEADING_ZEROS = re.compile(r"^0+(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A text as guards see it.
 
-    numbers: without thousands separators and leading zeros; numbers in words too.
+    numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200; numbers in words too.
     negated: an odd number of negations.  listed: words of `lexicon.LISTED`.
     frame: all other words but small ones, with the plural s off. Two texts with one frame differ in nothing else.
     tokens: all words and numbers in order.
@@ -41,7 +43,7 @@ def read(form: str) -> Reading:
     tokens = _tokens(form)
     numbers, listed, frame, negated = set(), set(), set(), False
     for token in tokens:
-        if token[0].isdecimal():
+        if token[0].isdigit():
             numbers.add(token)
         elif token in NUMBER_WORDS:
             numbers.add(NUMBER_WORDS[token])
@@ -57,13 +59,25 @@ def read(form: str) -> Reading:
 def _tokens(form: str) -> list[str]:
     found: list[str] = []
     for token in _TOKEN.findall(form):
-        if token[0].isdecimal():
-            found.append(_THOUSANDS.sub("", token).lstrip("0") or "0")
+        if token[0].isdecimal() or token[0] in ".,":
+            found.append(_number(token))
         elif "-" in token and token.replace("-", "") not in LISTED:
             found += token.split("-")
         else:
             found.append(token.replace("-", "").removesuffix("'s"))
     return found
+
+
+def _number(token: str) -> str:
+    """Return one form for all ways to write a number. What has several points (a version, a date) is no fraction."""
+    if not token.isascii():
+        token = "".join(str(unicodedata.decimal(character, character)) for character in token)
+    token = _THOUSANDS.sub("", token)
+    whole, point, fraction = token.replace(",", ".").partition(".")
+    whole = _LEADING_ZEROS.sub("", whole or "0")
+    if point and fraction.isdecimal():
+        fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 def _singular(word: str) -> str:

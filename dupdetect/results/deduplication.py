@@ -193,10 +193,14 @@ class Deduplication(Frozen):
             "repeats_of_a_text": len(self) - blank - distinct,
             "pairs_of_different_texts": int((~self.pairs.same_text).sum()),
             "pairs_ruled_out": 0 if self.ruled_out is None else len(self.ruled_out),
+            "ruled_out_in_one_cluster": 0 if self.ruled_out is None else self._ruled_out_in_one_cluster(self.ruled_out),
             "clusters": int((sizes > 1).sum()),
             "rows_in_clusters": int(sizes[sizes > 1].sum()),
             "largest_cluster": int(sizes[sizes > 1].max(initial=0)),
         }
+
+    def _ruled_out_in_one_cluster(self, pairs: RuledOutPairs) -> int:
+        return int((self.cluster_id[pairs.left] == self.cluster_id[pairs.right]).sum())
 
     def doubt(self) -> str:
         """Say how many removed rows are below one half in probability, and what that refers to; "" if none is removed.

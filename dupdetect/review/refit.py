@@ -38,9 +38,12 @@ _CERTIFIED = MinPrecision(0.95)
 class Reviewed(Frozen):
     """The n labelled pairs of an export, of all that were drawn for review.
 
+    Labels of an earlier draw can leave gaps. Of each band only the pairs before its first one without a label count,
+    since these were drawn at random whatever was labelled before.
+
     score: (n,) float32 in [-1, 1], and -inf where it is below `floor`.  label: (n,) bool, duplicates.  weight: (n,)
     float64, how many pairs of the export each stands for.  unsure: how many are labelled that.  elsewhere: labels of
-    pairs that were not drawn here, and are left out.  drawn: how many pairs there are to label.
+    pairs that were not drawn here, or stand behind a gap, and are left out.  drawn: how many pairs there are to label.
     floor: the score from which every pair of the export had a chance to be drawn. Guards may lower a score beyond it,
     and no threshold accepts those pairs alone.
     """
@@ -61,7 +64,7 @@ class Reviewed(Frozen):
 
         Raises CalibrationError where a band has no label: nothing is known of its pairs then.
         """
-        rows = np.array([row for row, key in enumerate(candidates.key) if key in labels], dtype=np.int64)
+        rows = _in_turn(candidates, labels)
         verdict = [labels[candidates.key[row]] for row in rows.tolist()]
         band = candidates.band[rows]
         missing = sorted(set(candidates.band.tolist()) - set(band.tolist()))
@@ -98,6 +101,18 @@ class Reviewed(Frozen):
         """Return the estimated share of the duplicates among all pairs drawn from that the threshold accepts."""
         found = self.label & (self.score >= threshold)
         return float(self.weight[found].sum() / self.weight[self.label].sum())
+
+
+def _in_turn(candidates: Candidates, labels: Mapping[str, str]) -> NDArray[np.int64]:
+    """Return the rows of the candidates that are labelled, as are all before them in their band."""
+    gap: set[int] = set()
+    rows = []
+    for row, (key, band) in enumerate(zip(candidates.key, candidates.band.tolist(), strict=True)):
+        if key not in labels:
+            gap.add(band)
+        elif band not in gap:
+            rows.append(row)
+    return np.array(rows, dtype=np.int64)
 
 
 def refit(reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion = _CERTIFIED) -> Calibration:
@@ -150,7 +165,7 @@ def certificate(
 ) -> dict[str, Any]:
     """Return what the labels say about the threshold, as JSON values; "statement" is that in sentences, a line each.
 
-    criterion: what the calibration was fitted for.  conflicts: pairs that reviewers disagree on, which are left out.
+    criterion: what the calibration was fitted for.  conflicts: pairs that reviewers disagree on, which count as unsure.
     """
     threshold, labels = calibration.threshold, len(reviewed)
     recall = reviewed.recall(threshold)
@@ -169,9 +184,9 @@ def certificate(
     ]
     if conflicts:
         pairs = "pair that its reviewers disagree" if conflicts == 1 else "pairs that their reviewers disagree"
-        statement.append(f"left out, and no part of what is said here: {conflicts:,} {pairs} on. Settle that first.")
+        statement.append(f"unsure among them: {conflicts:,} {pairs} on")
     if reviewed.elsewhere:
-        statement.append(f"left out: {reviewed.elsewhere:,} labels of pairs that were not drawn for this export")
+        statement.append(f"left out: {reviewed.elsewhere:,} labels of pairs not drawn for this export, or out of turn")
     return {
         "statement": statement,
         "source": source,
@@ -184,6 +199,6 @@ def certificate(
         "labels": labels,
         "duplicates": duplicates,
         "unsure": reviewed.unsure,
-        "conflicts_left_out": conflicts,
+        "conflicts": conflicts,
         "labels_elsewhere_left_out": reviewed.elsewhere,
     }
