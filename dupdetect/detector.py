@@ -285,8 +285,8 @@ class Detector:
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
         work: a folder for what is finished of the comparison; after an interruption a call with the same questions and
         the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
-        told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both can
-        match a third text.
+        told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
+        can match a third text.
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
