@@ -15,10 +15,11 @@ import pytest
 
 from dupdetect import Detector
 from dupdetect.cli import main
-from dupdetect.review import ReviewStore
-from dupdetect.review.candidates import CANDIDATE_COLUMNS
+from dupdetect.review import ReviewStore, refit
+from dupdetect.review.candidates import CANDIDATE_COLUMNS, pair_key
 from dupdetect.review.store import labels_beside
 from dupdetect.tables import write_csv
+from dupdetect.text import canonical
 
 TEXTS = [
     ("How do I reset my password?", "how can I reset my password"),
@@ -29,15 +30,26 @@ TEXTS = [
 ]
 
 
-def key_of(number):
-    return f"{number:032x}"
+def key_of(number, texts=TEXTS):
+    """The key of a pair of these texts, and of any other number that of a pair that nobody has drawn."""
+    return pair_key(*map(canonical, texts[number])) if number < len(texts) else f"{number:032x}"
 
 
 def write_candidates(folder, texts=TEXTS, first=0):
     folder.mkdir(exist_ok=True)
     scores = ("0.987654", "0.456789", "0.3333", "-0.25", "1.0")
     rows = [
-        (key_of(n), f"id{n}", f"id{n + 50}", str(n + 1), str(n + 51), scores[n % 5], str(n % 5), "777.25", *pair)
+        (
+            pair_key(*map(canonical, pair)),
+            f"id{n}",
+            f"id{n + 50}",
+            str(n + 1),
+            str(n + 51),
+            scores[n % 5],
+            str(n % 5),
+            "777.25",
+            *pair,
+        )
         for n, pair in enumerate(texts, first)
     ]
     write_csv(folder / "candidates.csv", CANDIDATE_COLUMNS, rows)
@@ -72,7 +84,8 @@ def review(capsys, monkeypatch):
 
 def labels(folder, reviewer=""):
     with ReviewStore(labels_beside(folder)) as store:
-        return {int(key, 16): label for key, label in store.labels_by(reviewer).items()}
+        number = {key_of(n): n for n in range(100)}
+        return {number[key]: label for key, label in store.labels_by(reviewer).items()}
 
 
 def asked(err):
@@ -87,7 +100,7 @@ def test_keys_become_labels_in_the_order_of_the_file(review, out):
     assert asked(err) == [0, 1, 2, 3]
     assert said.splitlines() == [
         "3 of 5 pairs labelled: 1 duplicate, 1 different, 1 unsure",
-        f"next: dupdetect calibrate --from-reviews {out} -o FOLDER",
+        "to calibrate, at least 20 duplicates and 20 others are needed",
     ]
     assert re.findall(r"(\d) of 5 labelled; stop whenever you like", err) == ["0", "1", "2", "3"]
 
@@ -151,7 +164,7 @@ def test_each_reviewer_is_asked_and_conflicts_are_counted(review, out):
     assert "3 of 5 pairs labelled by bo: 0 duplicates, 2 different, 1 unsure\n1 of them is labelled differently" in said
     review(out, "yyyy", "--reviewer", "cy")
     assert (
-        "3 of them are labelled differently by another reviewer, and so count as unsure"
+        "3 of them are labelled differently by another reviewer, and counted as unsure"
         in review(out, "", "--reviewer", "ana")[0]
     )
 
@@ -230,6 +243,14 @@ def test_without_candidates_it_says_what_to_do_and_makes_no_file(capsys, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_whose_texts_were_changed_is_refused(capsys, out):
+    path = out / "candidates.csv"
+    path.write_text(path.read_text("utf-8").replace("Where is my parcel?", "Where is my refund?"), "utf-8")
+    code, _, err = run(capsys, "review", out)
+    assert code == 1
+    assert "was changed, or is damaged. Run `dupdetect dedupe` again." in err
+
+
 def test_a_damaged_store_is_an_error_before_anything_is_asked(capsys, out):
     labels_beside(out).write_text("what is this")
     code, said, err = run(capsys, "review", out)
@@ -238,9 +259,10 @@ def test_a_damaged_store_is_an_error_before_anything_is_asked(capsys, out):
     assert len(err.splitlines()) == 1
 
 
-def test_a_folder_with_a_strange_name(review, tmp_path):
+def test_a_folder_with_a_strange_name(review, tmp_path, monkeypatch):
+    monkeypatch.setattr(refit, "FEWEST_OF_EACH_KIND", 1)
     folder = write_candidates(tmp_path / "my export's ü.dupdetect")
-    said, _ = review(folder, "y")
+    said, _ = review(folder, "yn")
     command = shlex.split(said.splitlines()[-1].removeprefix("next: "))
     assert command == ["dupdetect", "calibrate", "--from-reviews", str(folder), "-o", "FOLDER"]
 

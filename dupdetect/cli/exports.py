@@ -305,6 +305,8 @@ def _ruled_out(counts: dict[str, int], by: dict[str, int]) -> str:
     pairs, together = counts["pairs_ruled_out"], counts["ruled_out_in_one_cluster"]
     reasons = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
     reach = "reaches the threshold and is" if pairs == 1 else "reach the threshold and are"
+    if sum(by.values()) > pairs:
+        reasons += "; some for several reasons"
     share = f"; {together:,} of them share a cluster all the same, because of other texts" if together else ""
     return f"{counted(pairs, 'more pair')} {reach} ruled out ({reasons}){share}: see ruled_out.csv"
 

@@ -44,9 +44,11 @@ def review(folder: str, reviewer: str) -> None:
     n  no, they are different          q  stop (as does the end of the input)
     u  unsure
 
+    What is labelled different does not count as a pair in later runs; all labels count for `dupdetect calibrate
+    --from-reviews`.
+
     Each label is kept in the file OUT_DIR.reviews.sqlite when its key has been pressed: stop whenever you like, and go
-    on another day. Pairs that are told apart stay apart when dedupe writes OUT_DIR anew. Where the input is no
-    terminal, a line is a key.
+    on another day. Where the input is no terminal, a line is a key.
 
     \b
     dupdetect review export.dupdetect
@@ -169,6 +171,7 @@ def _say(line: str) -> None:
 
 def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, folder: str) -> str:
     from dupdetect.results.cells import counted
+    from dupdetect.review.refit import FEWEST_OF_EACH_KIND
 
     drawn, mine, conflicts = set(candidates.key), store.labels_by(reviewer), store.conflicts()
     here = [label for key, label in mine.items() if key in drawn]
@@ -181,10 +184,14 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, folder: 
     disputed = sum(key in conflicts for key in mine if key in drawn)
     if disputed:
         verb = "is" if disputed == 1 else "are"
-        lines.append(f"{disputed:,} of them {verb} labelled differently by another reviewer, and so count as unsure")
+        lines.append(f"{disputed:,} of them {verb} labelled differently by another reviewer, and counted as unsure")
     old = len(mine) - len(here)
     if old:
         lines.append(f"{counted(old, 'more label')} of pairs that are no longer among those drawn: kept, and not used")
-    if here:
+    if min(duplicates, different + unsure) >= FEWEST_OF_EACH_KIND:
         lines.append(f"next: dupdetect calibrate --from-reviews {shlex.quote(folder)} -o FOLDER")
+    elif here:
+        lines.append(
+            f"to calibrate, at least {FEWEST_OF_EACH_KIND} duplicates and {FEWEST_OF_EACH_KIND} others are needed"
+        )
     return "\n".join(lines)

@@ -65,10 +65,10 @@ class Explanation:
         reason = f"similarity {self.similarity:.4f} {relation} threshold {self.threshold:.4f}"
         if self.blank:
             reason = "a text is blank"
-        elif self.guards and not self.duplicate:
+        elif self.guards and not self.duplicate and (self.unknown_left or self.similarity >= self.threshold):
             reason = f"ruled out by {' and '.join(self.guards)} ({reason})"
         elif self.guards:
-            reason += f" although they differ in {' and '.join(self.guards)}"
+            reason += f", and they differ in {' and '.join(self.guards)}"
         lines = [
             f"{verdict}: {reason}",
             f"probability {self.probability:.3f}" + (" (the same text)" if self.same_text else ""),

@@ -31,6 +31,7 @@ from dupdetect.frozen import Frozen
 from dupdetect.progress import Progress
 from dupdetect.search import SimilarPairs, cosine, float32_error
 from dupdetect.tables import read_table
+from dupdetect.text import canonical
 
 __all__ = ["CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "draw_candidates", "pair_key"]
 
@@ -128,6 +129,7 @@ class Candidates(Frozen):
             and np.all(found.band >= 0)
             and np.all(np.isfinite(found.band_pairs) & (found.band_pairs >= 1))
             and len(set(found.key)) == len(found.key)
+            and all(map(_is_key, found.key, found.left_text, found.right_text))
         )
         if not sound:
             raise ArtifactError(f"{path} was changed, or is damaged. Run `dupdetect dedupe` again.")
@@ -263,6 +265,12 @@ def _hashes(forms: Sequence[str]) -> NDArray[np.uint64]:
     """Return (n,) uint64: a number for each text that depends on nothing but the text."""
     digests = b"".join(hashlib.blake2b(form.encode("utf-8"), digest_size=8).digest() for form in forms)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def _is_key(key: str, left: str, right: str) -> bool:
+    """Tell whether the key is that of the two texts, one or both of which may have been defused for a spreadsheet."""
+    sides = [{canonical(text), canonical(text.removeprefix("'"))} for text in (left, right)]
+    return any(pair_key(one, other) == key for one in sides[0] for other in sides[1])
 
 
 def _mixed(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -13,11 +13,14 @@ holds; lighter labels only make it more careful. Enumeration of two bands (10 to
 precision 0.8 to 0.95, any split of the errors between them) never gave more than 4.8 % wrong certificates for the
 allowed 5 %.
 
-Thresholds are tested downwards, and the first failure ends the walk, so the allowed error needs no correction (fixed
-sequence testing, as in `MinPrecision`). Which ones are tested depends on scores and weights alone, not on labels: the
-first accepts as many labels as could certify the precision in spite of one error (or, where all of them are fewer,
-without one), and each next one 4 % more. A threshold that has just reached a heavier band, and so accepts fewer labels
-in this sense than one above it, is passed over.
+Thresholds are tested downwards, and a failure ends the walk, so the allowed error needs no correction (fixed sequence
+testing, as in `MinPrecision`). Where the most similar pairs are traps, that walk ends before it has begun; so it may
+begin again at half of the labels, and at the last threshold. The first start has 90 % of the allowed error, the
+others share the rest, and a walk that still goes inherits the part of the next start (the fallback procedure: Wiens
+2003). Which ones are tested depends on scores and weights alone, not on labels: the first accepts as many labels as
+could certify the precision in spite of one error (or, where all of them are fewer, without one), and each next one 4
+% more. A threshold that has just reached a heavier band, and so accepts fewer labels in this sense than one above it,
+is passed over.
 """
 
 from __future__ import annotations
@@ -30,11 +33,12 @@ from numpy.typing import NDArray
 
 from dupdetect.calibration import MinPrecision
 from dupdetect.errors import UnreachableCriterionError
-from dupdetect.metrics import clopper_pearson_lower, regularized_beta
+from dupdetect.metrics import regularized_beta
 
 __all__ = ["certified_threshold"]
 
 _STEP = 1.04
+_FIRST = 0.9  # of the allowed error
 _SLACK = 1e-9  # sums of weights that are equal but for rounding
 
 
@@ -57,9 +61,7 @@ def certified_threshold(
     found = _lowest(cuts, criterion.precision, level)
     if found is not None:
         return float(cuts.score[found])
-    bounds = clopper_pearson_lower(cuts.labels - cuts.errors, cuts.labels, confidence=criterion.confidence)
-    offers = np.unique(bounds[bounds > 0])[::-1].tolist()
-    best = next((value for value in offers if _lowest(cuts, value - _SLACK, level) is not None), 0.0)
+    best = _best(cuts, criterion.precision, level)
     needed = _labels_needed(cuts, criterion, len(label))
     many = f"{len(label):,} are there"
     if needed is None:
@@ -93,14 +95,36 @@ class _Cuts:
 
 
 def _lowest(cuts: _Cuts, precision: float, level: float) -> int | None:
-    """Return the position of the last threshold that passes, or None where the first one fails."""
-    tested = _tested(cuts.labels, precision, level)
-    labels, errors = cuts.labels[tested], cuts.errors[tested]
-    right = labels - errors
-    # Where `clopper_pearson_lower(right, labels) >= precision`, without a search.
-    passed = (right > 0) & (regularized_beta(np.maximum(right, _SLACK), errors + 1, precision) <= level)
-    stop = int(np.argmin(np.append(passed, False)))
-    return int(tested[stop - 1]) if stop else None
+    """Return the position of the last threshold that passes, or None where none does."""
+    tested = _tested(cuts.labels, precision, _FIRST * level)
+    if not len(tested):
+        return None
+    starts = _starts(cuts.labels[tested])
+    allowed, found = 0.0, None
+    for number, position in enumerate(tested.tolist()):
+        if number in starts:
+            allowed += _FIRST * level if number == 0 else (1 - _FIRST) * level / (len(starts) - 1)
+        right, errors = cuts.labels[position] - cuts.errors[position], cuts.errors[position]
+        # Where `clopper_pearson_lower(right, labels) >= precision`, without a search.
+        if allowed and right > 0 and regularized_beta(max(right, _SLACK), errors + 1, precision) <= allowed:
+            found = position
+        else:
+            allowed = 0.0
+    return found
+
+
+def _best(cuts: _Cuts, precision: float, level: float) -> float:
+    """Return about the highest precision below a refused one that is certified, 0 where none is."""
+    low, high = 0.0, precision
+    for _ in range(12):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _lowest(cuts, middle, level) is not None else (low, middle)
+    return low
+
+
+def _starts(labels: NDArray[np.float64]) -> set[int]:
+    """Return which of the thresholds to test begin a walk: the first, that of half of the labels, and the last."""
+    return {0, int(np.searchsorted(labels, labels[-1] / 2)), len(labels) - 1}
 
 
 def _tested(labels: NDArray[np.float64], precision: float, level: float) -> NDArray[np.int64]:
