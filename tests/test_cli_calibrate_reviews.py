@@ -115,3 +115,18 @@ def test_a_folder_without_what_is_needed_is_refused(capsys, reviewed, tmp_path):
     with ReviewStore(labels_beside(tmp_path)):
         (tmp_path / "run.json").write_text(json.dumps({**record, "model": "mine"}))
     assert "Name its folder with --model" in refusal()
+
+
+def test_the_certified_detector_decides_the_export_that_it_was_made_for(capsys, reviewed, tmp_path):
+    own = tmp_path / "own"
+    assert run(capsys, "calibrate", "--from-reviews", reviewed, "-o", own, "--min-precision", "0.6")[0] == 0
+    export = reviewed.parent / "export.csv"
+    code, out, err = run(capsys, "dedupe", export, "--model", own, "-o", tmp_path / "again")
+    assert code == 0, err
+    assert "(a review of export.csv), among all pairs of that export" in out
+    run_json = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert run_json["calibration"]["threshold"] == Detector.from_pretrained(own).calibration.threshold
+    assert run(capsys, "dedupe", export, "--model", own, "-o", tmp_path / "recall", "--min-recall", "0.5")[0] == 0
+    code, _, err = run(capsys, "dedupe", export, "--model", own, "-o", tmp_path / "other", "--min-precision", "0.7")
+    assert code == 1
+    assert "calibrate --from-reviews OUT_DIR --min-precision" in err

@@ -164,6 +164,8 @@ class Calibration:
         elif threshold is not None:
             criterion = FixedThreshold(threshold)
         share = self.prevalence if prevalence is None else inside(prevalence, "prevalence")
+        if (criterion, share) == (self.criterion, self.prevalence):
+            return self  # a threshold certified from weights cannot be chosen again
         return replace(
             self,
             threshold=choose_threshold(criterion, self.sample, share),
