@@ -428,6 +428,7 @@ def test_two_processes_at_once(path):
     with start_adding(path, 0, 150) as one, start_adding(path, 100, 250) as another:
         for process in (one, another):
             assert process.stdout.readline() == b"portion\n"
+        missing_of(path, numbered(240, 260))  # at least once: they can be done by now
         while one.poll() is None:
             missing_of(path, numbered(240, 260))
         assert [one.wait(), another.wait()] == [0, 0]
