@@ -36,7 +36,7 @@ def by_row(
     """Carry what was decided for the distinct texts over to the rows that hold them.
 
     ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
-    ruled_out: pairs of texts that guards rule out, and by which; None where they are not listed.
+    ruled_out: pairs of texts that guards or reviewers rule out, and which; None where they are not listed.
     drawn: pairs of texts to be reviewed.
     """
     slot = texts.position
@@ -47,7 +47,7 @@ def by_row(
     similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
     score = resolution.similarity.copy()
     removed = np.flatnonzero(~resolution.kept)
-    score[removed] = texts.score(removed, resolution.survivor[removed], score[removed])
+    score[removed] = _score(texts, calibration, removed, resolution.survivor[removed], score[removed])
     probability = calibration.probability(np.nan_to_num(np.append(score, np.nan)[slot]))
     # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
     same_text = (duplicate_of >= 0) & np.isnan(similarity)
@@ -93,13 +93,27 @@ def _text_pairs(
     left, right = np.minimum(a, b), np.maximum(a, b)
     similarity = np.concatenate([pairs.similarity, np.ones(len(repeats), dtype=np.float32)])
     same_text = np.arange(len(left)) >= len(pairs)
-    score = np.append(texts.score(pairs.left, pairs.right, pairs.similarity), similarity[same_text])
+    score = _score(texts, calibration, pairs.left, pairs.right, pairs.similarity)
+    score = np.append(score, similarity[same_text])
     probability = np.where(same_text, 1.0, calibration.probability(score))
     alone = np.zeros(len(left), dtype=np.int64)
     if complete:
         alone[: len(pairs)] = bridges(len(first), pairs.left, pairs.right)
     order = np.lexsort((right, left))
     return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order], alone[order])
+
+
+def _score(
+    texts: EncodedTexts,
+    calibration: Calibration,
+    left: NDArray[np.integer[Any]],
+    right: NDArray[np.integer[Any]],
+    similarity: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return (m,) float32, the score of pairs that count: where guards rule pairs out, none fires for one of these."""
+    if texts.guards is None or texts.guards.rule_out(calibration.threshold):
+        return similarity
+    return texts.score(left, right, similarity)
 
 
 def _ruled_out_pairs(
@@ -109,7 +123,7 @@ def _ruled_out_pairs(
     fired: NDArray[np.bool_],
     calibration: Calibration,
 ) -> RuledOutPairs:
-    """Return the pairs that guards rule out, by row, sorted by (left, right)."""
+    """Return the pairs that guards or reviewers rule out, by row, sorted by (left, right)."""
     a, b = first[pairs.left], first[pairs.right]
     left, right = np.minimum(a, b), np.maximum(a, b)
     probability = calibration.probability(texts.score(pairs.left, pairs.right, pairs.similarity))

@@ -32,7 +32,7 @@ def reasons(
     Guards rule out nothing where their cap itself reaches the threshold.
     """
     found = np.zeros((len(left), len(REASONS)), dtype=np.bool_)
-    if texts.guards is not None and np.float32(texts.guards.cap) < threshold:
+    if texts.guards is not None and texts.guards.rule_out(threshold):
         found[:, : len(GUARDS)] = texts.fired(left, right)
     if told_apart:
         found[:, -1] = [

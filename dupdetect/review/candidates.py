@@ -5,7 +5,7 @@ which labelled pairs from elsewhere cannot. Pairs near the top are few and matte
 are many and nearly all different, so they are drawn in bands, as many in each (stratified sampling): a labelled pair
 weighs the number of pairs in its band over the number of labels in it.
 
-- Pairs at or above the threshold: five bands of equally many pairs. All of them are known.
+- Pairs at or above the threshold: five bands of equally many pairs. All that the search finds are known.
 - Pairs that guards rule out: a band of their own. All are known.
 - Pairs below the threshold, down to where few are duplicates: four bands of equal width. Of large exports only those of
   2,000 texts drawn at random are looked at; a pair is among them with the chance 1 - (1 - f)^2, where f is the share of
