@@ -21,7 +21,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     search          exact similar_pairs and nearest;  approximate_pairs (extra `ann`)
     guards          what a cosine does not see: numbers, negation, opposites, alternatives, word order
     encoded_texts   the distinct texts of a call, compared where their unknown words agree;  compared_pairs: two by two;
-                    best_matches: each with the best of others
+                    best_matches: each with the best of others;  boilerplate: sentences that many texts share
     calibration     similarity to probability, and the threshold that meets a criterion
     clustering      pairs to clusters with survivors;  crowded: the same, where there are too many pairs to list
     keep            which duplicate stays

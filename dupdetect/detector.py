@@ -276,6 +276,7 @@ class Detector:
         search: Literal["exact", "ann"] = "exact",
         work: str | Path | None = None,
         told_apart: Collection[str] = (),
+        whole_texts: bool = False,
         progress: Progress = silent,
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
@@ -287,6 +288,8 @@ class Detector:
         the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
         told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
         can match a third text.
+        whole_texts: compare texts as they are. Otherwise sentences and lines that stand in at least 20 different texts
+        and in 2 % of them, signatures say, are left out of the comparison (`dupdetect.boilerplate`); a note says so.
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
@@ -314,6 +317,7 @@ class Detector:
             search=search,
             work=None if work is None else Path(work),
             told_apart=frozenset(told_apart),
+            whole_texts=whole_texts,
             progress=progress,
         )
 

@@ -10,9 +10,10 @@ same on both sides: texts are compared within groups, and a group holds the text
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +47,7 @@ class EncodedTexts:
     """Each distinct, non-blank canonical text once: n forms, those of a group side by side.
 
     forms: n canonical texts, first those with every word known; sorted within a group.
+    read: (n) of each form what is compared, canonical too: the form itself, or the form without its boilerplate.
     position: (m,) int64, the form of each of the m texts given, -1 for blank ones.
     embeddings: (n, d) float32 unit rows.  unknown: for each form the words that the encoder does not know, sorted.
     group: (n,) int64 from 0, never falling; forms of one group are compared. A form without a known word is alone.
@@ -53,6 +55,7 @@ class EncodedTexts:
     """
 
     forms: tuple[str, ...]
+    read: tuple[str, ...]
     position: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     unknown: tuple[tuple[str, ...], ...]
@@ -185,42 +188,55 @@ class Unread:
 
 
 def encode_texts(
-    encoder: Encoder, given: Sequence[str], progress: Progress, guards: Guards | None = None
+    encoder: Encoder,
+    given: Sequence[str],
+    progress: Progress,
+    guards: Guards | None = None,
+    rest: Mapping[str, str] = MappingProxyType({}),
 ) -> EncodedTexts:
-    """Return the distinct texts among those given, encoded; raise InputError for vectors that are not unit rows."""
+    """Return the distinct texts among those given, encoded; raise InputError for vectors that are not unit rows.
+
+    rest: for some canonical forms another, not blank, which is compared in their place.
+    """
     forms, slots = unique_canonical(given)
     position = np.array(slots, dtype=np.int64)
     if forms and forms[0] == "":  # sorts before every other form
         forms, position = forms[1:], position - 1
     if not forms:
         nothing = np.zeros((0, encoder.dimension), dtype=np.float32)
-        return EncodedTexts((), position, nothing, (), position[:0], guards, GuardedTexts(()))
-    unknown = encoder.unknown_words(forms) if isinstance(encoder, LimitedVocabulary) else [()] * len(forms)
+        return EncodedTexts((), (), position, nothing, (), position[:0], guards, GuardedTexts(()))
+    read = [rest.get(form, form) for form in forms]
+    unknown = encoder.unknown_words(read) if isinstance(encoder, LimitedVocabulary) else [()] * len(read)
     if len(unknown) != len(forms):
         raise InputError(f"The encoder's unknown words: there are {len(unknown)} rows for {len(forms)} texts.")
     # No word is empty, so that a form without a known word has a key that no other form has.
-    keys = [("", form) if words == (form,) else words for form, words in zip(forms, unknown, strict=True)]
+    keys = [("", text) if words == (text,) else words for text, words in zip(read, unknown, strict=True)]
     order = sorted(range(len(forms)), key=keys.__getitem__)
     place = np.empty(len(forms) + 1, dtype=np.int64)
     place[order], place[-1] = np.arange(len(forms)), -1
-    forms = [forms[slot] for slot in order]
+    forms, read = [forms[slot] for slot in order], [read[slot] for slot in order]
     group = np.cumsum([0, *(keys[slot] != keys[before] for before, slot in itertools.pairwise(order))])
-    with progress("Encoding", len(forms), "text") as advance:
-        embeddings = encoder.encode(forms, progress=advance)
+    encoded = list(dict.fromkeys(read))
+    with progress("Encoding", len(encoded), "text") as advance:
+        embeddings = unit_rows(encoder.encode(encoded, progress=advance), "The encoder's vectors", rows=len(encoded))
+    if len(encoded) < len(read):
+        row = {text: number for number, text in enumerate(encoded)}
+        embeddings = embeddings[[row[text] for text in read]]
     return EncodedTexts(
         tuple(forms),
+        tuple(read),
         place[position],
-        unit_rows(embeddings, "The encoder's vectors", rows=len(forms)),
+        embeddings,
         tuple(unknown[slot] for slot in order),
         group,
         guards,
-        GuardedTexts(forms),
+        GuardedTexts(read),
     )
 
 
 def truncated_texts(encoder: Encoder, texts: EncodedTexts) -> NDArray[np.bool_]:
-    """Return (n,) bool: which forms are longer than the encoder reads."""
-    return encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
+    """Return (n,) bool: which forms are longer than the encoder reads, without what is not compared."""
+    return encoder.truncated(texts.read) if texts.read else np.zeros(0, dtype=np.bool_)
 
 
 def _itself_first(

@@ -1,0 +1,126 @@
+"""Boilerplate: what a large part of a collection shares is left out of the comparison, and of nothing else."""
+
+import random
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import HashingEncoder
+
+from dupdetect import Detector
+from dupdetect.boilerplate import find_boilerplate
+from dupdetect.cli import cli
+from dupdetect.text import canonical
+
+SIGNATURE = "Kind regards\nJane Doe\nCustomer care of Northgate Partners\nPhone 555 0100"
+QUESTIONS = [f"w{n} x{n} y{n} z{n}" for n in range(30)]
+
+
+def signed(questions=QUESTIONS, signature=SIGNATURE):
+    return [f"{question}\n\n{signature}" for question in questions]
+
+
+def test_what_many_texts_share_is_left_out():
+    found = find_boilerplate(signed())
+    assert {sentence for sentence, _ in found.sentences} == {
+        "kind regards", "jane doe", "customer care of northgate partners", "phone 555 0100"
+    }  # fmt: skip
+    assert {count for _, count in found.sentences} == {30}
+    assert found.rest == {canonical(text): question for text, question in zip(signed(), QUESTIONS, strict=True)}
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "<br>", "</p>\n<p>", "</DIV><div>", ". ", "! "])
+def test_lines_end_as_programs_end_them(line_end):
+    signature = line_end.join(["", "the four words here", "and five more of them"])
+    found = find_boilerplate(question + signature for question in QUESTIONS)
+    assert set(found.rest.values()) == set(QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        (signed(QUESTIONS[:19]), "too few texts"),
+        (signed() + [f"other text number {n}" for n in range(1500)], "too small a share of them"),
+        (signed(signature="Thanks a lot"), "too short to matter"),
+        ([f"how do i open the door of house {n}" for n in range(50)], "no sentence of its own"),
+        ([SIGNATURE] * 50, "one text fifty times"),
+        ([], "no texts"),
+        (["", " ", "<br>"] * 30, "blank texts"),
+    ],
+)
+def test_what_is_left_alone(texts, why):
+    assert find_boilerplate(texts).sentences == (), why
+    assert find_boilerplate(texts).notes() == ()
+
+
+def test_twenty_texts_are_enough_and_two_percent_are_needed():
+    others = [f"other text number {n}" for n in range(980)]
+    assert len(find_boilerplate(signed(QUESTIONS[:20]) + others).rest) == 20
+    assert find_boilerplate([*signed(QUESTIONS[:20]), *others, "one more"]).rest == {}
+
+
+def test_a_text_of_nothing_else_stays_whole():
+    found = find_boilerplate([*signed(), SIGNATURE, "Customer care of Northgate Partners"])
+    assert canonical(SIGNATURE) not in found.rest
+    assert len(found.rest) == 30
+
+
+def test_short_lines_go_only_beside_long_ones():
+    texts = [f"Hello\n{question}\nJane Doe\nCustomer care of Northgate Partners" for question in QUESTIONS]
+    assert find_boilerplate(texts).rest[canonical(texts[0])] == f"hello {QUESTIONS[0]}"
+
+
+def test_the_order_of_rows_and_repeated_rows_mean_nothing():
+    texts = signed() + [text.replace("\n", " ") for text in signed()[:25]]  # equal forms, with lines and without
+    shuffled = [*texts, *texts[::3]]
+    random.Random(1).shuffle(shuffled)
+    one, other = find_boilerplate(texts), find_boilerplate(shuffled)
+    assert (one.sentences, one.rest) == (other.sentences, other.rest)
+
+
+def test_the_rest_is_canonical_and_never_blank():
+    rng = random.Random(2)
+    pieces = ["Sent from my small phone.", "One two three four!", "Why?", "...", "<b>a</b>", "-- ", "\u2424", "Ä ß"]
+    texts = ["\n".join(rng.choice([*pieces, f"q{n}"]) for _ in range(rng.randint(1, 5))) for n in range(400)]
+    found = find_boilerplate(texts)
+    assert len(found.rest) > 50
+    assert all(rest and canonical(rest) == rest != form for form, rest in found.rest.items())
+
+
+def test_deduplicate_compares_what_is_left(detector):
+    texts = [*signed(), "w1 x1 y1 z1 please"]
+    plain = detector.deduplicate([*QUESTIONS, texts[-1]])
+    whole = detector.deduplicate(texts, whole_texts=True)
+    result = detector.deduplicate(texts)
+    assert np.array_equal(result.pairs.similarity, plain.pairs.similarity)
+    assert np.array_equal(result.duplicate_of, plain.duplicate_of)
+    assert len(result.pairs) == 1 < len(whole.pairs)
+    assert result.questions.texts == tuple(texts)
+    (note,) = (note for note in result.notes if "share" in note)
+    assert note.startswith("30 texts are compared without sentences that many texts share, such as 'customer care of")
+    assert {"sentence": "jane doe", "texts": 30} in result.run["boilerplate"]
+    assert whole.run["boilerplate"] == []
+    assert not any("share" in note for note in whole.notes)
+
+
+def test_texts_alike_but_for_boilerplate_are_pairs_not_one_text(calibration):
+    encoder = HashingEncoder()
+    texts = [*signed(), QUESTIONS[3]]
+    result = Detector(encoder, calibration, "hashing").deduplicate(texts)
+    assert result.duplicate_of[30] == 3
+    assert result.similarity[30] == pytest.approx(1, abs=1e-6)
+    assert len(set(result.text_of.tolist())) == 31
+    assert sorted(encoder.encoded) == sorted(QUESTIONS)  # each once
+    assert result.run["encoded_texts"] == 30
+
+
+def test_the_command_line_says_what_is_left_out(tmp_path):
+    export = tmp_path / "export.csv"
+    cells = "\n".join(f'"{text}"' for text in signed())
+    export.write_text(f"body\n{cells}\n")
+    said = CliRunner().invoke(cli, ["dedupe", str(export)])
+    assert said.exit_code == 0
+    assert "30 texts are compared without sentences that many texts share" in said.stderr
+    said = CliRunner().invoke(cli, ["dedupe", str(export), "--whole-texts", "--overwrite"])
+    assert said.exit_code == 0
+    assert "share" not in said.stderr
