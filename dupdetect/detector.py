@@ -142,17 +142,18 @@ class Detector:
         Raises CalibrationError for too few labels, UnreachableCriterionError when no threshold meets the criterion.
         """
         compared = compare(encoder, labelled(pairs), progress)
+        groups = _question_groups(pairs) if groups is None else groups
         heeded = None
         if guards:
             some = compared.comparable
             fired: NDArray[np.bool_] = np.logical_or.reduce(compared.fired, axis=1)
-            heeded = Guards(cap_where(compared.similarity[some], pairs.labels[some], fired[some]))
+            heeded = Guards(cap_where(compared.similarity[some], pairs.labels[some], fired[some], groups[some]))
         calibration = Calibration.fit(
             compared.scored_by(heeded),
             pairs.labels,
             encoder=encoder.fingerprint,
             criterion=criterion or MaxF1(),
-            groups=_question_groups(pairs) if groups is None else groups,
+            groups=groups,
             data=data,
         )
         return cls(encoder, calibration, name, heeded)

@@ -51,7 +51,8 @@ class EncodedTexts:
     position: (m,) int64, the form of each of the m texts given, -1 for blank ones.
     embeddings: (n, d) float32 unit rows.  unknown: for each form the words that the encoder does not know, sorted.
     group: (n,) int64 from 0, never falling; forms of one group are compared. A form without a known word is alone.
-    guards: what lowers the score of a pair; None for nothing.
+    guards: what lowers the score of a pair; None for nothing.  guarded: what they look at; for the capital letters, of
+    several texts with one form the first in alphabetical order.
     """
 
     forms: tuple[str, ...]
@@ -216,6 +217,10 @@ def encode_texts(
     place[order], place[-1] = np.arange(len(forms)), -1
     forms, read = [forms[slot] for slot in order], [read[slot] for slot in order]
     group = np.cumsum([0, *(keys[slot] != keys[before] for before, slot in itertools.pairwise(order))])
+    written: dict[str, str] = {}
+    for text, slot in zip(given, place[position].tolist(), strict=True):
+        if slot >= 0:
+            written[forms[slot]] = min(written.get(forms[slot], text), text)
     encoded = list(dict.fromkeys(read))
     with progress("Encoding", len(encoded), "text") as advance:
         embeddings = unit_rows(encoder.encode(encoded, progress=advance), "The encoder's vectors", rows=len(encoded))
@@ -230,7 +235,7 @@ def encode_texts(
         tuple(unknown[slot] for slot in order),
         group,
         guards,
-        GuardedTexts(read),
+        GuardedTexts(read, [written[form] for form in forms]),
     )
 
 

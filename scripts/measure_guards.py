@@ -4,8 +4,8 @@
 
 For each tier, with its shipped encoder:
 
-- on the validation split, each guard: the pairs for which it fires, the share of duplicates among them, and the share
-  that their similarity promises;
+- on the validation split, each guard: the pairs for which it fires, the share of duplicates among them (of all pairs,
+  and as the mean over groups of pairs that share questions), and the share that their similarity promises;
 - calibrated on the calibration split and measured on the validation split: no guards, all guards, and all but one;
 - on the test split and on the half of the forum questions that nothing was chosen by: (a) the cosine cut with the best
   F1 on the very pairs that are reported, as is usual, (b) the threshold from the calibration split without guards,
@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 from training_data import DATA, QUORA, SPLIT_SEED, forum_halves, natural_splits
 
 from dupdetect import Calibration, Detector, MaxF1, QuestionPairs, metrics
-from dupdetect.calibration import cap_where
+from dupdetect.calibration import cap_where, share_by_group
 from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.link import logistic_fit
 from dupdetect.cli import show
 from dupdetect.compared_pairs import compare
 from dupdetect.encoder import Encoder
+from dupdetect.graph import connected_components
 from dupdetect.guards import GUARDS, Guards
 
 OUTPUT = RESULTS / "guards.json"
@@ -39,16 +40,21 @@ OUTPUT = RESULTS / "guards.json"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Labelled pairs, each with its cosine and the guards that fire; pairs that are never duplicates have -inf."""
+    """Labelled pairs, each with its cosine, the guards that fire, and the group of pairs that share questions; pairs
+    that are never duplicates have -inf.
+    """
 
     similarity: NDArray[np.float32]
     labels: NDArray[np.bool_]
     fired: NDArray[np.bool_]
+    groups: NDArray[np.int64]
 
     @classmethod
     def of(cls, encoder: Encoder, pairs: QuestionPairs) -> Compared:
         compared = compare(encoder, pairs, show)
-        return cls(compared.score, pairs.labels, compared.fired)
+        nodes = pairs.nodes()
+        groups = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
+        return cls(compared.score, pairs.labels, compared.fired, groups)
 
     def score(self, guards: Guards | None, heeded: NDArray[np.bool_]) -> NDArray[np.float32]:
         return self.similarity if guards is None else guards.score(self.similarity, self.fired & heeded)
@@ -102,6 +108,7 @@ def fired(pairs: Compared) -> dict[str, dict[str, float | int]]:
         found[name] = {
             "pairs": int(rows.sum()),
             "duplicates": float(pairs.labels[rows].mean()),
+            "duplicates_by_group": share_by_group(pairs.labels[rows], pairs.groups[rows])[0],
             "promised_by_similarity": float(promised.mean()),
         }
     return found
@@ -132,7 +139,8 @@ def decided(
     if heeded is not None:
         some = np.isfinite(calibration.similarity)
         by: NDArray[np.bool_] = np.logical_or.reduce(calibration.fired & heeded, axis=1)
-        guards, which = Guards(cap_where(calibration.similarity[some], calibration.labels[some], by[some])), heeded
+        columns = (calibration.similarity, calibration.labels, by, calibration.groups)
+        guards, which = Guards(cap_where(*(column[some] for column in columns))), heeded
     fitted = Calibration.fit(
         calibration.score(guards, which), calibration.labels, encoder="measured", criterion=MaxF1()
     )

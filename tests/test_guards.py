@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dupdetect import Detector, QuestionPairs, deduplicating
 from dupdetect.artifacts import MANIFEST
-from dupdetect.calibration import cap_where
+from dupdetect.calibration import cap_where, share_by_group
 from dupdetect.calibration.cap import RATE
 from dupdetect.errors import ArtifactError, InputError
 from dupdetect.guards import GUARDS, GuardedTexts, Guards
@@ -23,7 +23,7 @@ from dupdetect.text import canonical
 
 def names(first, second):
     forms = [canonical(first), canonical(second)]
-    fired = GuardedTexts(forms).fired(np.array([0]), np.array([1]))[0]
+    fired = GuardedTexts(forms, [first, second]).fired(np.array([0]), np.array([1]))[0]
     return [name for name, fires in zip(GUARDS, fired, strict=True) if fires]
 
 
@@ -57,6 +57,12 @@ def names(first, second):
         ),
         ("word order", "Are cats afraid of tigers?", "Are tigers afraid of cats?"),
         ("word order", "Do white men like black women?", "Do black women like white men?"),
+        ("names", "What is the capital of Peru?", "what is the capital of Chile"),
+        ("names", "How long is the flight from Oslo to New York?", "How long is a flight from Oslo to Los Angeles?"),
+        ("names", "How do I install Blender on my server?", "How can I install GIMP on my server?"),
+        ("names", "Does the VPN work at home?", "Does the SSO work at home?"),
+        ("names", "My order is lost.\nWhere is the DHL parcel?", "My order is lost. Where is my UPS parcel?"),
+        ("names", "<p>Is it cold in Norway\u2019s north?</p>", "is it cold in Peru's north"),
     ],
 )
 def test_a_guard_fires_where_texts_differ_in_nothing_else(guard, first, second):
@@ -86,6 +92,18 @@ def test_a_guard_fires_where_texts_differ_in_nothing_else(guard, first, second):
         ("Why is the sky blue", "Why the sky is blue"),
         ("Monday or Friday", "Friday"),  # a common one
         ("PDF export", "the export of a PDF"),
+        ("What is the capital of peru?", "what is the capital of chile"),  # no capital letters
+        ("How To Paint Fences", "How To Paint Walls"),  # all words have them
+        ("Reset Your Password now", "Reset Your Login now"),  # a small word has one
+        ("HOW DO I INSTALL BLENDER", "HOW DO I INSTALL GIMP"),
+        ("Blender keeps crashing", "GIMP keeps crashing"),  # where every sentence has one
+        ("I think. Blender keeps crashing", "I think. GIMP keeps crashing"),
+        ("the best way to New York", "the best way to York"),  # none of its own
+        ("a trip to Colombia is cheap", "a trip to Columbia is cheap"),  # a slip of the pen
+        ("who owns Pok\u00e9mon cards", "who owns Pokemon cards"),
+        ("the people of India vote", "the people of Indian states vote"),
+        ("what does the USA export", "what does America export"),
+        ("is Gmail down, gmail is slow", "is Slack down, gmail is slow"),  # gmail is written small too
         ("paying by e-mail", "paying by email"),
         ("", ""),
     ],
@@ -212,20 +230,38 @@ def test_the_cap_is_where_as_few_are_duplicates():
     fired = rng.uniform(size=40_000) < 0.25
     labels[fired] = rng.uniform(size=fired.sum()) < 0.05
     expected = (np.log(0.05 / 0.95) + 14) / 20
-    assert cap_where(similarity, labels, fired) == pytest.approx(expected, abs=0.01)
+    alone = np.arange(len(labels))
+    assert cap_where(similarity, labels, fired, alone) == pytest.approx(expected, abs=0.01)
     none = np.zeros_like(fired)
     prior = (np.log(RATE / (1 - RATE)) + 14) / 20
-    assert cap_where(similarity[~fired], labels[~fired], none[~fired]) == pytest.approx(prior, abs=0.01)
+    assert cap_where(similarity[~fired], labels[~fired], none[~fired], alone[~fired]) == pytest.approx(prior, abs=0.01)
 
 
 def test_where_similarity_says_nothing_the_cap_is_lowest():
     similarity = np.linspace(0, 1, 100, dtype=np.float32)
     labels = np.arange(100) % 2 == 0
     fired = np.zeros(100, dtype=bool)
-    assert cap_where(similarity[::-1], similarity < 0.5, fired) <= 1
-    assert cap_where(similarity, similarity < 0.5, fired) == -1
-    assert cap_where(similarity[:2], np.array([True, True]), fired[:2]) == -1
-    assert cap_where(similarity, labels, ~fired) == -1
+    alone = np.arange(100)
+    assert cap_where(similarity[::-1], similarity < 0.5, fired, alone) <= 1
+    assert cap_where(similarity, similarity < 0.5, fired, alone) == -1
+    assert cap_where(similarity[:2], np.array([True, True]), fired[:2], alone[:2]) == -1
+    assert cap_where(similarity, labels, ~fired, alone) == -1
+
+
+def test_a_template_counts_once_for_the_cap():
+    rng = np.random.default_rng(1)
+    similarity = rng.uniform(0, 1, 10_000).astype(np.float32)
+    labels = rng.uniform(size=10_000) < 1 / (1 + np.exp(-(20 * similarity - 14)))
+    fired = np.arange(10_000) < 800
+    groups = np.arange(10_000)
+    labels[:800] = False
+    plain = cap_where(similarity, labels, fired, groups)
+    groups[:200] = -1
+    labels[:200] = True  # two hundred pairs of one template
+    assert cap_where(similarity, labels, fired, groups) == pytest.approx(plain, abs=0.03)
+    assert cap_where(similarity, labels, fired, np.arange(10_000)) > plain + 0.1
+    assert share_by_group(labels[:202], groups[:202]) == (pytest.approx(1 / 3), 3)
+    assert share_by_group(labels[:0], groups[:0]) == (0.0, 0)
 
 
 def with_numbers(n=300):

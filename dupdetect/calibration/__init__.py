@@ -18,7 +18,7 @@ score that they leave a pair (`dupdetect.guards`, `cap_where`).
 from __future__ import annotations
 
 from dupdetect.calibration.calibration import Calibration
-from dupdetect.calibration.cap import cap_where
+from dupdetect.calibration.cap import cap_where, share_by_group
 from dupdetect.calibration.criteria import (
     Criterion,
     FixedThreshold,
@@ -41,4 +41,5 @@ __all__ = [
     "cap_where",
     "criterion_from_dict",
     "criterion_to_dict",
+    "share_by_group",
 ]

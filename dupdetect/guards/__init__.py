@@ -8,6 +8,7 @@ that is what it measures. A guard fires where two texts differ in nothing but
     opposites      a word, and its opposite
     alternatives   two kinds of one thing: PDF and CSV, Monday and Friday, Android and Windows
     word order     two words have changed places: from A to B, and from B to A
+    names          each has a name that the other has not, by its capital letter: the capital of Peru, of Chile
 
 "Nothing but" means that all other words agree, up to small words (articles, pronouns, auxiliary verbs) and the plural
 s. Measured on held-out pairs, the similarity says next to nothing about such pairs, however high it is, and most are no

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.errors import InputError
+from dupdetect.guards.names import names_differ
 from dupdetect.guards.reading import Reading, read
 from dupdetect.guards.rules import alternatives_differ, changes_places, numbers_differ, opposites_differ
 
 __all__ = ["GUARDS", "GuardedTexts", "Guards"]
 
-GUARDS = ("numbers", "negation", "opposites", "alternatives", "word order")
+GUARDS = ("numbers", "negation", "opposites", "alternatives", "word order", "names")
 """The names of the guards, in the order of the columns of `GuardedTexts.fired`."""
 
 
@@ -58,14 +59,20 @@ class Guards:
 class GuardedTexts:
     """Some texts, each read once, when a pair with it is asked about."""
 
-    def __init__(self, forms: Sequence[str]) -> None:
-        """Keep n canonical texts."""
+    def __init__(self, forms: Sequence[str], written: Sequence[str] | None = None) -> None:
+        """Keep n canonical texts.
+
+        written: (n) the same with their capital letters, by which names are told; they may have more words. None where
+        they are not known, so that nothing is a name.
+        """
         self._forms = forms
+        self._written = forms if written is None else written
         self._readings: list[Reading | None] = [None] * len(forms)
         # Equal values have equal numbers, so that most pairs are decided by comparing numbers.
         self._codes: dict[tuple[str, Hashable], int] = {}
         self._columns = {
-            name: np.full(len(forms), -1, dtype=np.int64) for name in ("frame", "numbers", "listed", "bag", "tokens")
+            name: np.full(len(forms), -1, dtype=np.int64)
+            for name in ("frame", "numbers", "listed", "bag", "tokens", "names", "unnamed")
         }
         self._negated = np.zeros(len(forms), dtype=np.bool_)
         self._count = np.zeros(len(forms), dtype=np.int64)  # of numbers
@@ -84,6 +91,8 @@ class GuardedTexts:
         fired[:, 2] = self._rule(opposites_differ, "listed", left, right, alike & ~equal["listed"])
         fired[:, 3] = self._rule(alternatives_differ, "listed", left, right, alike & ~equal["listed"])
         fired[:, 4] = self._rule(changes_places, "tokens", left, right, equal["bag"] & ~equal["tokens"])
+        unlike = equal["unnamed"] & ~equal["names"] & ~fired[:, 3]  # names of a known kind have a guard already
+        fired[:, 5] = self._rule(names_differ, "names", left, right, unlike)
         return fired
 
     def _numbers_differ(
@@ -120,7 +129,7 @@ class GuardedTexts:
 
     def _read(self, texts: NDArray[np.integer[Any]]) -> None:
         for text in texts[self._columns["frame"][texts] < 0].tolist():
-            reading = self._readings[text] = read(self._forms[text])
+            reading = self._readings[text] = read(self._forms[text], self._written[text])
             bag = tuple(sorted(reading.tokens))
             values: dict[str, Hashable] = {
                 "frame": reading.frame,
@@ -128,6 +137,8 @@ class GuardedTexts:
                 "listed": reading.listed,
                 "bag": bag,
                 "tokens": reading.tokens,
+                "names": reading.names,
+                "unnamed": reading.unnamed,
             }
             for name, value in values.items():
                 self._columns[name][text] = self._codes.setdefault((name, value), len(self._codes))

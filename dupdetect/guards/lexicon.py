@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 
-__all__ = ["ALTERNATIVES", "LISTED", "NEGATIONS", "NUMBER_WORDS", "OPPOSITES", "SMALL_WORDS", "SYMMETRIC"]
+__all__ = ["ALTERNATIVES", "LISTED", "NEGATIONS", "NUMBER_WORDS", "OPPOSITES", "SAME_NAMES", "SMALL_WORDS", "SYMMETRIC"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -225,6 +225,40 @@ ALTERNATIVES = _lines(
     """
 )
 """Kinds of one thing: a text that names one of a line, and one that names others of it, are about different ones."""
+
+SAME_NAMES = tuple(
+    _words(line)
+    for line in """
+    us usa america american united states
+    uk britain british england english kingdom
+    eu europe european union
+    uae emirates dubai
+    ny nyc york
+    la angeles
+    sf francisco
+    dc washington
+    bombay mumbai
+    calcutta kolkata
+    madras chennai
+    bangalore bengaluru
+    burma myanmar
+    holland netherlands dutch
+    peking beijing
+    fb facebook
+    ig insta instagram
+    yt youtube
+    ms microsoft
+    gdrive google drive
+    wa whatsapp
+    js javascript
+    postgres postgresql
+    k8s kubernetes
+    vs visual studio
+    tv television
+    wifi wlan
+    """.strip().splitlines()
+)
+"""Words of each line may be of one name."""
 
 LISTED = frozenset(itertools.chain.from_iterable(itertools.chain.from_iterable((*OPPOSITES, *ALTERNATIVES))))
 """All of these words."""

@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 
 from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS
+from dupdetect.guards.names import capitalised_words
+from dupdetect.text import canonical
 
 __all__ = ["Reading", "read"]
 
@@ -23,6 +25,8 @@ class Reading:
     numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200; numbers in words too.
     negated: an odd number of negations.  listed: words of `lexicon.LISTED`.
     frame: all other words but small ones, with the plural s off. Two texts with one frame differ in nothing else.
+    names: by their capital letters, with the plural s off; listed words too.
+    unnamed: listed words and the frame without the names, the numbers, and whether it is negated.
     tokens: all words and numbers in order.
     """
 
@@ -30,11 +34,15 @@ class Reading:
     negated: bool
     listed: frozenset[str]
     frame: frozenset[str]
+    names: frozenset[str]
+    unnamed: tuple[frozenset[str], frozenset[str], bool]
     tokens: tuple[str, ...]
 
 
-def read(form: str) -> Reading:
+def read(form: str, written: str = "") -> Reading:
     """Return what guards look at in a canonical text.
+
+    written: the text with its capital letters, and perhaps more; without it nothing is a name.
 
     >>> reading = read("why can't i open 2 pdf files")
     >>> reading.numbers, reading.negated, sorted(reading.listed), sorted(reading.frame)
@@ -53,7 +61,17 @@ def read(form: str) -> Reading:
             listed.add(token)
         elif token not in SMALL_WORDS:
             frame.add(_singular(token))
-    return Reading(frozenset(numbers), negated, frozenset(listed), frozenset(frame), tuple(tokens))
+    capitalised = {_singular(word) for word in _tokens(canonical(" ".join(sorted(capitalised_words(written)))))}
+    names = frozenset(capitalised.intersection(map(_singular, tokens)))
+    return Reading(
+        numbers=frozenset(numbers),
+        negated=negated,
+        listed=frozenset(listed),
+        frame=frozenset(frame),
+        names=names,
+        unnamed=(frozenset(map(_singular, frame | listed)) - names, frozenset(numbers), negated),
+        tokens=tuple(tokens),
+    )
 
 
 def _tokens(form: str) -> list[str]:
