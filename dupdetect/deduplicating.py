@@ -55,11 +55,14 @@ def deduplicated(
     work: Path | None,
     told_apart: Collection[str],
     whole_texts: bool,
+    estimated_precision: float | None,
     progress: Progress,
+    find: Callable[[EncodedTexts], SimilarPairs] | None = None,
 ) -> Deduplication:
     """Return what `Detector.deduplicate` says of these questions.
 
-    policy: has been checked against them.  model: the name of the detector, for the record.
+    policy: has been checked against them.  model: the name of the detector, for the record.  find: returns all pairs of
+    texts at or above the threshold, where they are known and need not be searched for.
     """
     library = index_library() if search == "ann" else ""
     seconds: dict[str, float] = {}
@@ -73,7 +76,7 @@ def deduplicated(
         missed = unread(texts, truncated_texts(encoder, texts), texts.position)
     cached = cached_texts(encoder) - cached_before
     with _timed(seconds, "search"):
-        pairs = _listed(texts, calibration.threshold, progress, search, work)
+        pairs = find(texts) if find else _listed(texts, calibration.threshold, progress, search, work)
     certificate = None
     search_notes: tuple[str, ...] = ()
     if search == "ann" and pairs is not None:
@@ -86,12 +89,18 @@ def deduplicated(
     if pairs is not None:
         with _timed(seconds, "rule out"):
             pairs, ruled_out = _without_ruled_out(pairs, why)
+    possible = None
+    if pairs is not None and ruled_out is not None and estimated_precision is not None:
+        scores = texts.score(pairs.left, pairs.right, pairs.similarity)
+        calibration = calibration.estimated(scores, estimated_precision)
+        sure = scores >= calibration.threshold
+        pairs, possible = _some(pairs, sure), _some(pairs, ~sure)
     drawn = None
     if pairs is not None and ruled_out is not None:
+        reached = ruled_out[0].similarity >= calibration.threshold
+        alike = _by_guards_alone(pairs, _some(ruled_out[0], reached), ruled_out[1][reached])
         with _timed(seconds, "draw"):
-            drawn = draw_candidates(
-                texts, *_by_guards_alone(pairs, *ruled_out), calibration.threshold, _review_floor(calibration), progress
-            )
+            drawn = draw_candidates(texts, *alike, calibration.threshold, _review_floor(calibration), progress)
     with _timed(seconds, "cluster"):
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress)
     result = by_row(
@@ -103,6 +112,7 @@ def deduplicated(
         decided.resolution,
         calibration,
         ruled_out=ruled_out,
+        possible=possible,
         drawn=drawn,
         notes=(*asked.notes, *decided.notes, *boilerplate.notes(), *missed.notes, *search_notes),
         run={
@@ -171,7 +181,7 @@ def _decided(
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
-        "listed. Pairs that are ruled out are not listed, and none are drawn for review."
+        "listed. Pairs that are ruled out are not listed, none are drawn for review, and no precision is estimated."
     )
     return _Decided(ranks, first, pairs, replace(resolve(n, pairs, ranks[first]), cluster=cluster), (*notes, note))
 
@@ -188,8 +198,11 @@ def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tup
         ]
     )
     out: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
-    some, others = (SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows]) for rows in (~out, out))
-    return some, (others, found[out])
+    return _some(pairs, ~out), (_some(pairs, out), found[out])
+
+
+def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
+    return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
 
 
 def _by_guards_alone(
@@ -200,12 +213,15 @@ def _by_guards_alone(
     Labels speak for all pairs that were drawn from. Without the pairs that labels have told apart, what is left would
     seem to be right nearly always.
     """
-    guards = why[:, : len(GUARDS)].any(axis=1)
-    told_apart = ruled_out.left[~guards], ruled_out.right[~guards], ruled_out.similarity[~guards]
-    both = zip((pairs.left, pairs.right, pairs.similarity), told_apart, strict=True)
+    guards: NDArray[np.bool_] = np.logical_or.reduce(why[:, : len(GUARDS)], axis=1)
+    told_apart = _some(ruled_out, np.logical_not(guards))
     return (
-        SimilarPairs(*(np.concatenate(columns) for columns in both)),
-        SimilarPairs(ruled_out.left[guards], ruled_out.right[guards], ruled_out.similarity[guards]),
+        SimilarPairs(
+            np.concatenate([pairs.left, told_apart.left]),
+            np.concatenate([pairs.right, told_apart.right]),
+            np.concatenate([pairs.similarity, told_apart.similarity]),
+        ),
+        _some(ruled_out, guards),
     )
 
 

@@ -7,13 +7,16 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect import hub
 from dupdetect.artifacts import (
     MANIFEST,
+    MODEL_CARD,
     Manifest,
     read_arrays,
     read_manifest,
@@ -34,6 +37,7 @@ from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalib
 from dupdetect.graph import connected_components
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import check_keep, parse_keep
+from dupdetect.model_card import model_card
 from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
@@ -47,7 +51,8 @@ SHIPPED = {
     "fast": Path(__file__).parent / "pretrained_fast",
 }
 EVIDENCE = "evidence.npz"
-MODEL_CARD = "README.md"
+# What the shipped encoders were made from, and under what licence.
+SHIPPED_FROM = {"base_model": "sentence-transformers/all-MiniLM-L6-v2", "license": "apache-2.0"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,17 +89,22 @@ class Detector:
         """Load a detector: the shipped one by default, else a folder that `save_pretrained` wrote.
 
         tier: which of the shipped ones; "fast" sums vectors of tokens, and is calibrated for itself.
-        A sentence-transformers folder or hub name gives a detector without calibration (needs the extra `train`).
-        device, revision, local_files_only: passed on where torch runs the model; the shipped one runs on the processor.
+        A name that is no folder is looked up on the Hugging Face hub (needs the extra `hub`): a detector that
+        `push_to_hub` sent there, or that is in the hub's cache on this machine. A sentence-transformers folder or hub
+        name gives a detector without calibration (needs the extra `train`).
+        revision, local_files_only: for the hub.  device: where torch runs the model; the shipped one runs on the
+        processor.
 
         Raises ArtifactError for a folder that is missing, damaged or too new, EncoderMismatchError when its encoder is
-        not the one that its calibration was fitted with, MissingExtraError where torch is needed and not there.
+        not the one that its calibration was fitted with, MissingExtraError where an extra is needed and not there.
         """
         if tier not in SHIPPED:
             raise InputError(f"There is no tier {tier!r}. Shipped are {' and '.join(map(repr, SHIPPED))}.")
         if name_or_path is not None and tier != "default":
             raise InputError(f"tier={tier!r} means a shipped detector. Leave out {str(name_or_path)!r}, or the tier.")
         folder = SHIPPED[tier] if name_or_path is None else Path(name_or_path)
+        if "/" in str(name_or_path) and not folder.exists() and not _names_a_detector(str(name_or_path), folder):
+            folder = hub.download(str(name_or_path), revision=revision, local_files_only=local_files_only) or folder
         if not (folder / MANIFEST).exists() and not _names_a_detector(str(name_or_path), folder):
             encoder = load_encoder(
                 {"engine": "sentence-transformers", "name": str(name_or_path)},
@@ -170,10 +180,35 @@ class Detector:
             if self.calibration is not None:
                 calibration = self.calibration.to_dict()
                 write_arrays(place / EVIDENCE, self.calibration.evidence())
-            (place / MODEL_CARD).write_text(model_card or self._model_card(), encoding="utf-8")
+            (place / MODEL_CARD).write_text(model_card or self._model_card("FOLDER"), encoding="utf-8")
             guards = None if self.guards is None else self.guards.to_dict()
             write_manifest(place, Manifest(encoder, calibration, self.name, guards))
         return target
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
+        commit_message: str = "Add a dupdetect detector",
+    ) -> str:
+        """Send what `save_pretrained` writes to a model repository on the Hugging Face hub; return the commit's URL.
+
+        The repository `repo_id` (OWNER/NAME) is made if it is not there. What an earlier detector wrote in it is
+        replaced, its model card too; the hub keeps the earlier commits. Needs the extra `hub`.
+        private: who may see a repository that is made now.  revision: a branch, made if it is not there; the main one
+        unless given.  token: that of the login (hf auth login) unless given.
+
+        Raises InputError for a repository that holds something else, or is public although `private`; ArtifactError
+        when the hub refuses or cannot be reached, or the encoder cannot be saved; MissingExtraError.
+        """
+        with TemporaryDirectory() as place:
+            folder = self.save_pretrained(Path(place) / "detector", model_card=self._model_card(repo_id))
+            return hub.upload(
+                folder, repo_id, private=private, revision=revision, token=token, commit_message=commit_message
+            )
 
     def at(
         self,
@@ -278,6 +313,7 @@ class Detector:
         work: str | Path | None = None,
         told_apart: Collection[str] = (),
         whole_texts: bool = False,
+        estimated_precision: float | None = None,
         progress: Progress = silent,
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
@@ -291,6 +327,10 @@ class Detector:
         can match a third text.
         whole_texts: compare texts as they are. Otherwise sentences and lines that stand in at least 20 different texts
         and in 2 % of them, signatures say, are left out of the comparison (`dupdetect.boilerplate`); a note says so.
+        estimated_precision: take for duplicates the most similar pairs only, so many that this share of them, in (0, 1],
+        are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None for all
+        that reach the threshold. The command line asks for 0.95, unless the threshold was chosen for a precision or a
+        recall, or by hand.
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
@@ -319,6 +359,7 @@ class Detector:
             work=None if work is None else Path(work),
             told_apart=frozenset(told_apart),
             whole_texts=whole_texts,
+            estimated_precision=estimated_precision,
             progress=progress,
         )
 
@@ -392,11 +433,10 @@ class Detector:
             notes=pairs.notes(),
         )
 
-    def _model_card(self) -> str:
-        lines = [f"# {self.name}", "", "A dupdetect detector. Load it with `Detector.from_pretrained(FOLDER)`.", ""]
-        if self.calibration is not None:
-            lines += [f"- {key}: {value}" for key, value in self.calibration.summary().items()]
-        return "\n".join(lines) + "\n"
+    def _model_card(self, load_from: str) -> str:
+        shipped = {read_manifest(folder).encoder["fingerprint"] for folder in SHIPPED.values()}
+        known = SHIPPED_FROM if self.encoder.fingerprint in shipped else {}
+        return model_card(self.name, self.calibration, load_from=load_from, **known)
 
 
 def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:

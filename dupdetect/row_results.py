@@ -12,7 +12,7 @@ from dupdetect.clustering import Resolution
 from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.graph import bridges
 from dupdetect.questions import Questions
-from dupdetect.results import Deduplication, RuledOutPairs, TextPairs
+from dupdetect.results import Deduplication, PossiblePairs, RuledOutPairs, TextPairs
 from dupdetect.review.candidates import Candidates, DrawnPairs
 from dupdetect.search import SimilarPairs
 
@@ -29,6 +29,7 @@ def by_row(
     calibration: Calibration,
     *,
     ruled_out: tuple[SimilarPairs, NDArray[np.bool_]] | None,
+    possible: SimilarPairs | None,
     drawn: DrawnPairs | None,
     notes: tuple[str, ...],
     run: dict[str, Any],
@@ -37,6 +38,7 @@ def by_row(
 
     ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
     ruled_out: pairs of texts that guards or reviewers rule out, and which; None where they are not listed.
+    possible: pairs of texts that may be duplicates, and are not taken for it; None where none were looked for.
     drawn: pairs of texts to be reviewed.
     """
     slot = texts.position
@@ -58,6 +60,7 @@ def by_row(
         text_of=slot,
         pairs=_text_pairs(texts, first, pairs, calibration, complete=ruled_out is not None),
         ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
+        possible=None if possible is None else _possible_pairs(texts, first, possible, calibration),
         candidates=None if drawn is None else _candidates(asked, first, drawn),
         cluster_id=_cluster_ids(slot, ranks, resolution),
         duplicate_of=duplicate_of,
@@ -129,6 +132,18 @@ def _ruled_out_pairs(
     probability = calibration.probability(texts.score(pairs.left, pairs.right, pairs.similarity))
     order = np.lexsort((right, left))
     return RuledOutPairs(left[order], right[order], pairs.similarity[order], probability[order], fired[order])
+
+
+def _possible_pairs(
+    texts: EncodedTexts, first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
+) -> PossiblePairs:
+    """Return pairs that may be duplicates, by row, the likeliest first."""
+    a, b = first[pairs.left], first[pairs.right]
+    left, right = np.minimum(a, b), np.maximum(a, b)
+    score = texts.score(pairs.left, pairs.right, pairs.similarity)
+    probability = calibration.probability(score)
+    order = np.lexsort((right, left, -score, -probability))
+    return PossiblePairs(left[order], right[order], pairs.similarity[order], probability[order])
 
 
 def _candidates(asked: Questions, first: NDArray[np.int64], drawn: DrawnPairs) -> Candidates:

@@ -8,10 +8,21 @@ import math
 import pytest
 from labelled_similarities import BEST
 
-from dupdetect.calibration import FixedThreshold, MaxF1, MinPrecision, MinRecall, criterion_from_dict, criterion_to_dict
+from dupdetect.calibration import (
+    EstimatedPrecision,
+    FixedThreshold,
+    MaxF1,
+    MinPrecision,
+    MinRecall,
+    criterion_from_dict,
+    criterion_to_dict,
+)
 from dupdetect.errors import ArtifactError, InputError
 
-CRITERIA = [BEST, MinPrecision(0.9), MinPrecision(0.8, 0.99), MinRecall(0.75), FixedThreshold(0.8)]
+CRITERIA = [
+    *(BEST, MinPrecision(0.9), MinPrecision(0.8, 0.99), MinRecall(0.75), FixedThreshold(0.8)),
+    EstimatedPrecision(0.9),
+]
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -24,6 +35,7 @@ def test_criteria_read_as_plain_words():
     assert str(MinPrecision(0.95)) == "precision of at least 0.95 with 95 % confidence"
     assert str(MinRecall(0.9)) == "recall of at least 0.9 on the labelled pairs"
     assert str(FixedThreshold(0.8)) == "threshold 0.8 set by hand"
+    assert str(EstimatedPrecision(0.9)) == "estimated precision of at least 0.9 in this file"
 
 
 @pytest.mark.parametrize("value", [0, -0.1, 1.01, math.nan])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_similarities import TIED, draw, properties
+from labelled_similarities import TIED, draw, fitted, properties
 
-from dupdetect.calibration import Calibration, MaxF1, MinPrecision, MinRecall
+from dupdetect.calibration import Calibration, EstimatedPrecision, MaxF1, MinPrecision, MinRecall
+from dupdetect.errors import CalibrationError, InputError
 from dupdetect.metrics import counts_at
 
 
@@ -86,3 +87,33 @@ def test_more_pairs_on_existing_ties_move_the_threshold_only_between_cuts():
     before = Calibration.fit(similarity, label, encoder="e1")
     after = Calibration.fit(np.append(similarity, [0.7] * 10), np.append(label, [False] * 10), encoder="e1")
     assert before.threshold == after.threshold == np.float32(0.6)
+
+
+@properties
+@given(st.integers(0, 50), st.floats(0.05, 1), st.integers(0, 2**32 - 1))
+def test_an_estimated_precision_takes_as_many_pairs_as_it_can(size, precision, seed):
+    calibration = fitted()
+    generator = np.random.default_rng(seed)
+    scores = np.round(generator.uniform(calibration.threshold, 1, size), 2).astype(np.float32)  # ties
+    scores = scores[scores >= calibration.threshold]
+    found = calibration.estimated(scores, precision)
+    assert found.criterion == EstimatedPrecision(precision)
+    assert found.threshold >= calibration.threshold
+    accepted = scores >= found.threshold
+    chance = calibration.probability(scores)
+    assert not accepted.any() or chance[accepted].mean() >= precision
+    lower = scores[~accepted]
+    assert not len(lower) or chance[scores >= lower.max()].mean() < precision
+    again = calibration.estimated(generator.permutation(scores), precision)
+    assert again.threshold == found.threshold
+
+
+def test_an_estimated_precision_is_for_a_file():
+    calibration = fitted()
+    found = calibration.estimated(np.array([0.9], dtype=np.float32), 0.5)
+    assert "That is no certificate" in found.promise()
+    with pytest.raises(CalibrationError, match="reached on the pairs of a file"):
+        found.at(prevalence=0.01)
+    with pytest.raises(InputError, match="estimated_precision"):
+        calibration.estimated([], 1.5)
+    assert found.probability([0.7]).tolist() == calibration.probability([0.7]).tolist()

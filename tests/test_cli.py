@@ -77,7 +77,7 @@ def fails(capsys, *arguments, status=1):
 
 
 def test_dedupe_writes_its_folder_beside_the_export(capsys, export):
-    code, out, err = run(capsys, "dedupe", export)
+    code, out, err = run(capsys, "dedupe", export, "--estimated-precision", "0")
     assert code == 0
     assert "5 rows = 3 kept + 2 duplicates of a kept row" in out
     assert "5 rows = 3 different texts + 1 repeat + 1 blank (kept)" in out
@@ -92,6 +92,39 @@ def test_dedupe_writes_its_folder_beside_the_export(capsys, export):
     assert table.column("duplicate_of") == ["", "1", "", "", "1"]
     threshold = json.loads((folder / "run.json").read_text())["calibration"]["threshold"]
     assert all(float(cell) >= threshold for cell in table.column("similarity") if cell)
+
+
+def test_what_is_not_sure_enough_is_possible(capsys, tmp_path):
+    rows = [["1", "how do i reset my password"], ["2", "how can i reset the password"], ["3", "reset password how"]]
+    export = write(tmp_path / "export.csv", ["id", "text"], [*rows, ["4", "where is my parcel now"]])
+    out = tmp_path / "export.dupdetect"
+    every = run(capsys, "dedupe", export, "--estimated-precision", "0", "-o", tmp_path / "every")[1]
+    assert "best F1" in every
+    assert read_table(tmp_path / "every" / "possible.csv").rows == ()
+    found = read_table(tmp_path / "every" / "pairs.csv")
+    _, said, _ = run(capsys, "dedupe", export)
+    sure, possible = read_table(out / "pairs.csv"), read_table(out / "possible.csv")
+    assert sorted([*sure.column("similarity"), *possible.column("similarity")]) == sorted(found.column("similarity"))
+    chances = [float(cell) for cell in possible.column("probability")]
+    assert chances == sorted(chances, reverse=True)
+    assert f"{len(chances)} more pairs are possible duplicates, and an estimated {round(sum(chances))} of them" in said
+    assert "estimated precision of at least 0.95 in this file" in said
+    record = json.loads((out / "run.json").read_text())
+    assert record["counts"]["pairs_possible"] == len(chances) > 1
+    assert all(float(cell) < record["calibration"]["threshold"] for cell in possible.column("similarity"))
+    lower = run(capsys, "dedupe", export, "--estimated-precision", str(min(chances)), "--overwrite")[1]
+    assert "possible" not in lower
+    assert read_table(out / "pairs.csv").rows == found.rows
+
+
+@pytest.mark.parametrize("point", ["--threshold", "--min-precision", "--min-recall"])
+def test_a_point_that_was_asked_for_is_not_moved(capsys, export, tmp_path, point):
+    _, out, _ = run(capsys, "dedupe", export, point, "0.72", "-o", tmp_path / "out")
+    assert "possible" not in out
+    assert "estimated precision" not in out
+    said = run(capsys, "dedupe", export, point, "0.72", "--estimated-precision", "0.9", "-o", tmp_path / "other")
+    assert said[0] == 2
+    assert "Give --estimated-precision, or one of" in said[2]
 
 
 def test_dedupe_json_is_data_on_stdout(capsys, export, tmp_path):
@@ -228,10 +261,11 @@ def test_a_file_without_duplicates_has_no_clusters(capsys, tmp_path):
 
 def test_the_summary_says_how_many_are_less_likely_than_not_and_what_that_means(capsys, export, tmp_path):
     share = re.compile(r"probability below one half, .* among pairs of which (\S+) % are duplicates, as (.*)\.")
-    _, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "plain")
+    point = ("--estimated-precision", "0")
+    _, out, _ = run(capsys, "dedupe", export, *point, "-o", tmp_path / "plain")
     assert "0 of 2 removed rows have a probability below one half" in out
     assert share.search(out).groups() == ("38.4", "among the labelled pairs")
-    _, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "rare", "--prevalence", "0.01")
+    _, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "rare", "--prevalence", "0.01", *point)
     table = read_table(tmp_path / "rare" / "questions.csv")
     below = sum(float(cell) < 0.5 for cell in table.column("probability") if cell)
     assert f"{below} of 2 removed rows ha" in out
@@ -735,18 +769,19 @@ def test_pairs_that_were_told_apart_stay_apart_when_the_result_is_written_anew(c
         [["1", "how do i reset my password"], ["2", "how can i reset the password"], ["3", "where is my parcel now"]],
     )
     out = tmp_path / "export.dupdetect"
-    assert run(capsys, "dedupe", export)[0] == 0
+    point = ("--estimated-precision", "0")
+    assert run(capsys, "dedupe", export, *point)[0] == 0
     assert read_table(out / "pairs.csv").column("left_id") == ["1"]
     (key,) = [row[0] for row in read_table(out / "candidates.csv").rows if set(row[1:3]) == {"1", "2"}]
     with ReviewStore(labels_beside(out)) as store:
         store.record(key, "different")
-    code, said, notes = run(capsys, "dedupe", export, "--overwrite")
+    code, said, notes = run(capsys, "dedupe", export, "--overwrite", *point)
     assert code == 0
     assert "do not count: 1 (export.dupdetect.reviews.sqlite)" in notes
-    assert "1 more pair reaches the threshold and is ruled out (review 1)" in said
+    assert "1 pair as similar as these is ruled out (review 1)" in said
     assert read_table(out / "pairs.csv").column("left_id") == []
     assert read_table(out / "ruled_out.csv").column("reasons") == ["review"]
     with ReviewStore(labels_beside(out)) as store:
         store.record(key, "duplicate")
-    assert "told apart" not in run(capsys, "dedupe", export, "--overwrite")[2]
+    assert "told apart" not in run(capsys, "dedupe", export, "--overwrite", *point)[2]
     assert read_table(out / "pairs.csv").column("left_id") == ["1"]

@@ -45,7 +45,7 @@ def test_it_is_a_detector_of_its_own(fast):
 
 
 def test_dedupe_match_and_score_take_it(capsys, export, tmp_path, fast):
-    assert run(capsys, "dedupe", export, "--fast", "-o", tmp_path / "out")[0] == 0
+    assert run(capsys, "dedupe", export, "--fast", "--estimated-precision", "0", "-o", tmp_path / "out")[0] == 0
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["model"] == "dupdetect-fast"
     assert record["calibration"]["threshold"] == fast.require_calibration().threshold

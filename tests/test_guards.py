@@ -57,6 +57,9 @@ def names(first, second):
         ),
         ("word order", "Are cats afraid of tigers?", "Are tigers afraid of cats?"),
         ("word order", "Do white men like black women?", "Do black women like white men?"),
+        ("word order", "monthly to yearly: from monthly to yearly", "yearly to monthly: from yearly to monthly"),
+        ("word order", "want to move Pro -> Family", "want to move Family -> Pro"),
+        ("word order", "private \u2192 public, how", "public \u2192 private, how"),
         ("names", "What is the capital of Peru?", "what is the capital of Chile"),
         ("names", "How long is the flight from Oslo to New York?", "How long is a flight from Oslo to Los Angeles?"),
         ("names", "How do I install Blender on my server?", "How can I install GIMP on my server?"),
@@ -92,6 +95,8 @@ def test_a_guard_fires_where_texts_differ_in_nothing_else(guard, first, second):
         ("Why is the sky blue", "Why the sky is blue"),
         ("Monday or Friday", "Friday"),  # a common one
         ("PDF export", "the export of a PDF"),
+        ("tea and coffee: tea and coffee", "coffee and tea: coffee and tea"),
+        ("save money fast: money", "save fast money: money"),
         ("What is the capital of peru?", "what is the capital of chile"),  # no capital letters
         ("How To Paint Fences", "How To Paint Walls"),  # all words have them
         ("Reset Your Password now", "Reset Your Login now"),  # a small word has one

@@ -21,6 +21,7 @@ from dupdetect.calibration.calibration import Calibration
 from dupdetect.calibration.cap import cap_where, share_by_group
 from dupdetect.calibration.criteria import (
     Criterion,
+    EstimatedPrecision,
     FixedThreshold,
     MaxF1,
     MinPrecision,
@@ -34,6 +35,7 @@ __all__ = [
     "Calibration",
     "CalibrationSample",
     "Criterion",
+    "EstimatedPrecision",
     "FixedThreshold",
     "MaxF1",
     "MinPrecision",

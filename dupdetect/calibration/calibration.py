@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dupdetect.calibration.criteria import (
     Criterion,
+    EstimatedPrecision,
     FixedThreshold,
     MaxF1,
     MinPrecision,
@@ -174,6 +175,24 @@ class Calibration:
             link=self.link.shifted(log_odds(share) - log_odds(self.prevalence)),
         )
 
+    def estimated(self, scores: ArrayLike, precision: float) -> Calibration:
+        """Return the calibration with the lowest threshold, not below its own, from which an estimated share
+        `precision`, in (0, 1], of the pairs of a file are duplicates.
+
+        scores: (m,) of all pairs of the file at or above the threshold. The estimate is the mean probability of those
+        that are accepted, so it holds as far as the file is like the labelled pairs. Where no threshold reaches it,
+        none of these pairs is accepted.
+        """
+        criterion = EstimatedPrecision(precision)
+        levels, sizes = np.unique(np.asarray(scores, dtype=np.float32), return_counts=True)
+        threshold = self.threshold
+        if len(levels):
+            levels, sizes = levels[::-1], sizes[::-1]
+            share = np.cumsum(self.probability(levels) * sizes) / np.cumsum(sizes)
+            enough = np.flatnonzero(share >= criterion.precision)
+            threshold = float(levels[enough[-1]] if len(enough) else np.nextafter(levels[0], np.float32(2)))
+        return replace(self, threshold=threshold, criterion=criterion)
+
     def check_encoder(self, fingerprint: str) -> None:
         """Raise `EncoderMismatchError` unless the calibration was fitted with this encoder."""
         if fingerprint != self.encoder:
@@ -219,12 +238,19 @@ class Calibration:
             "expected_calibration_error": self._calibration_error(confidence),
         }
 
-    def _calibration_error(self, confidence: float) -> dict[str, float | None]:
-        sample = self.sample
-        if not can_be_held_out(sample):
-            return {"value": None, "low": 0.0, "high": 1.0}
+    def held_out_probability(self) -> FloatArray | None:
+        """Return (n,) for the pairs of the sample, as they are labelled, the probability in [0, 1] that each gets from a
+        `link` of the same kind which was fitted without its group; None where all pairs hang together.
+        """
+        if not can_be_held_out(self.sample):
+            return None
         fit = isotonic_link if isinstance(self.link, Isotonic) else logistic_link
-        chance = _probability(held_out_log_odds(fit, sample))
+        return _probability(held_out_log_odds(fit, self.sample))
+
+    def _calibration_error(self, confidence: float) -> dict[str, float | None]:
+        sample, chance = self.sample, self.held_out_probability()
+        if chance is None:
+            return {"value": None, "low": 0.0, "high": 1.0}
         value, low, high = calibration_error(
             chance, sample.label, sample.group, confidence=confidence, resamples=_RESAMPLES
         )
@@ -288,6 +314,11 @@ class Calibration:
                 claim = f"This threshold is certified on {basis}: {self.criterion}."
             case MinRecall():  # the share of duplicates does not matter to it
                 claim = f"Chosen on {known}: {self.criterion}; it promises no precision."
+            case EstimatedPrecision(precision):
+                return (
+                    f"Of the pairs of different texts found here {percent(precision)} or more are estimated to be "
+                    f"duplicates, if this file is like the {basis}. That is no certificate."
+                )
             case MaxF1():
                 claim = f"This threshold has the best F1 on {basis}; it promises no precision."
         if weighted and self._as_labelled:

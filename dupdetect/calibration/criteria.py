@@ -96,12 +96,29 @@ class FixedThreshold:
         return f"threshold {self.threshold:g} set by hand"
 
 
-Criterion: TypeAlias = MaxF1 | MinPrecision | MinRecall | FixedThreshold
+@dataclass(frozen=True, slots=True)
+class EstimatedPrecision:
+    """The lowest threshold from which this share, in (0, 1], of the pairs found in a file are duplicates by their
+    probabilities. An estimate for that file (`Calibration.estimated`), not a certificate.
+    """
+
+    precision: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", number(self.precision, "estimated_precision"))
+        check_share(self.precision, "estimated_precision")
+
+    def __str__(self) -> str:
+        return f"estimated precision of at least {self.precision:g} in this file"
+
+
+Criterion: TypeAlias = MaxF1 | MinPrecision | MinRecall | FixedThreshold | EstimatedPrecision
 _CRITERIA: Mapping[str, type[Criterion]] = {
     "max_f1": MaxF1,
     "min_precision": MinPrecision,
     "min_recall": MinRecall,
     "fixed_threshold": FixedThreshold,
+    "estimated_precision": EstimatedPrecision,
 }
 
 

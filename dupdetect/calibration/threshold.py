@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dupdetect.calibration.certification import certified_cut
-from dupdetect.calibration.criteria import Criterion, FixedThreshold, MaxF1, MinRecall
+from dupdetect.calibration.criteria import Criterion, EstimatedPrecision, FixedThreshold, MaxF1, MinRecall
 from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.measures import f1_at
 from dupdetect.errors import CalibrationError, UnreachableCriterionError
@@ -15,12 +15,17 @@ from dupdetect.metrics import Curve, curve
 def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence: float) -> float:
     """Return the threshold that the criterion asks for when a share `prevalence` of the pairs are duplicates.
 
-    Raises `CalibrationError` for a precision where the rows of the sample stand for weights, and
+    Raises `CalibrationError` for an estimated precision, and for a certified one where the rows of the sample stand for
+    weights, and
     `UnreachableCriterionError`: for a precision that cannot be certified, and for a recall where more duplicates
     than it allows are accepted at no threshold.
     """
     if isinstance(criterion, FixedThreshold):
         return criterion.threshold
+    if isinstance(criterion, EstimatedPrecision):
+        raise CalibrationError(
+            "An estimated precision is reached on the pairs of a file, not on labelled ones: pass it to `deduplicate`."
+        )
     cuts = curve(sample.similarity, sample.label)
     if isinstance(criterion, MaxF1):
         value = f1_at(cuts.recall, cuts.false_positive_rate, prevalence) if prevalence != sample.prevalence else cuts.f1

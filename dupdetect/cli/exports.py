@@ -31,10 +31,12 @@ from dupdetect.cli.terminal import as_json_text, check_free, printable, show, wr
 from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
 
 if TYPE_CHECKING:
+    from dupdetect.detector import Detector
     from dupdetect.questions import Questions
     from dupdetect.results import Matches
 
 
+_USUAL_PRECISION = 0.95
 _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
 
 
@@ -72,6 +74,14 @@ _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
     help="Compare texts as they are. Otherwise what stands in 2 % of them and in 20 at least is left out of the "
     "comparison, sentence by sentence (signatures, disclaimers), and the run says so.",
 )
+@click.option(
+    "--estimated-precision",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Take for duplicates the most similar pairs, of which an estimated share P are; list the others as possible. "
+    "0 for all that reach the threshold of the detector.  [default: 0.95, unless that threshold was chosen for a "
+    "precision or a recall, or by hand]",
+)
 @point_options
 @model_options
 @cache_option
@@ -93,6 +103,7 @@ def dedupe(
     keep: str,
     search: Literal["exact", "ann"],
     whole_texts: bool,
+    estimated_precision: float | None,
     point: dict[str, Any],
     model: str | None,
     cache: str | None,
@@ -102,10 +113,11 @@ def dedupe(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Find the duplicates in EXPORT (CSV, .csv.gz, Parquet, JSON Lines, or - for standard input).
+    """Find the duplicates in EXPORT (CSV, .csv.gz, .xlsx, Parquet, JSON Lines, or - for standard input).
 
     Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity,
-    probability), kept.csv (the rows that stay), pairs.csv (every pair found), ruled_out.csv (pairs that are alike but
+    probability), kept.csv (the rows that stay), pairs.csv (every pair found), possible.csv (pairs that may be
+    duplicates and are not sure enough, the likeliest first), ruled_out.csv (pairs that are alike but
     for a number, a negation, an opposite and the like), candidates.csv (pairs drawn at random for `dupdetect review`),
     report.html and run.json.
 
@@ -132,6 +144,10 @@ def dedupe(
     from dupdetect.questions import Questions
 
     parse_keep(keep)
+    if estimated_precision and any(point[name] is not None for name in ("min_precision", "min_recall", "threshold")):
+        raise click.UsageError(
+            "Give --estimated-precision, or one of --min-precision, --min-recall and --threshold, not both."
+        )
     target = _beside(export) if output is None else Path(output)
     replaced = _made_from(target)
     if replaced and not overwrite:
@@ -149,6 +165,7 @@ def dedupe(
             work=work and work / "pairs",
             told_apart=apart,
             whole_texts=whole_texts,
+            estimated_precision=_precision(estimated_precision, detector),
             progress=show,
         )
         result.write(target, excel_safe=excel_safe, overwrite=overwrite)
@@ -199,7 +216,7 @@ def match(
     match_id is the known question's id or, where no column of KNOWN.csv identifies its rows, the number of its row,
     from 1.
 
-    --encoding and --delimiter are those of QUERIES, --on-bad-rows holds for both files.
+    --encoding, --delimiter and --sheet are those of QUERIES, --on-bad-rows holds for both files.
 
     \b
     dupdetect match new.csv --against faq.csv -o matched.csv
@@ -244,7 +261,7 @@ def _questions_of(
         option = "id" if error.wanted == id_column else "text"
         raise InputError(f"{path}: {error} Name another ({prefix}{option}=...).") from None
     except InputError as error:
-        raise InputError(re.sub(r"\b(text|id|encoding|delimiter)=", rf"{prefix}\1=", str(error))) from None
+        raise InputError(re.sub(r"\b(text|id|encoding|delimiter|sheet)=", rf"{prefix}\1=", str(error))) from None
 
 
 def _made_from(folder: Path) -> str | None:
@@ -254,6 +271,16 @@ def _made_from(folder: Path) -> str | None:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return name if isinstance(name, str) else None
+
+
+def _precision(asked: float | None, detector: Detector) -> float | None:
+    """Return the estimated precision to dedupe with: rows are removed, so where nothing else limits errors, this does."""
+    from dupdetect.calibration import MaxF1
+
+    if asked is None:
+        promises_nothing = isinstance(detector.require_calibration().criterion, MaxF1)
+        return _USUAL_PRECISION if promises_nothing else None
+    return asked or None
 
 
 def _told_apart(folder: Path) -> frozenset[str]:
@@ -312,16 +339,17 @@ def _beside(export: str) -> Path:
     return path.parent / f"{stem}.dupdetect"
 
 
-def _ruled_out(counts: dict[str, int], by: dict[str, int]) -> str:
+def _ruled_out(counts: dict[str, int], by: dict[str, int], *, possible: bool) -> str:
     from dupdetect.results.cells import counted
 
     pairs, together = counts["pairs_ruled_out"], counts["ruled_out_in_one_cluster"]
     reasons = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
-    reach = "reaches the threshold and is" if pairs == 1 else "reach the threshold and are"
+    alike = "these and possible ones" if possible else "these"
+    verb = "is" if pairs == 1 else "are"
     if sum(by.values()) > pairs:
         reasons += "; some for several reasons"
     share = f"; {together:,} of them share a cluster all the same, because of other texts" if together else ""
-    return f"{counted(pairs, 'more pair')} {reach} ruled out ({reasons}){share}: see ruled_out.csv"
+    return f"{counted(pairs, 'pair')} as similar as {alike} {verb} ruled out ({reasons}){share}: see ruled_out.csv"
 
 
 def _summary(record: dict[str, Any], target: Path) -> str:
@@ -344,12 +372,18 @@ def _summary(record: dict[str, Any], target: Path) -> str:
             f"{rows} = {counted(counts['distinct_texts'], 'different text')} + {repeats} + {counts['blank']:,} blank "
             "(kept)",
             joined,
-            *([_ruled_out(counts, record["ruled_out"])] if counts["pairs_ruled_out"] else []),
+            *([record["possible"]] if record["possible"] else []),
+            *(
+                [_ruled_out(counts, record["ruled_out"], possible=bool(record["possible"]))]
+                if counts["pairs_ruled_out"]
+                else []
+            ),
             *([record["search"]["certificate"]] if record["search"]["kind"] == "ann" else []),
             *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
             record["promise"],
-            *([f"{record['estimate']} To find out: dupdetect review {target}"] if record["estimate"] else []),
+            *([record["estimate"]] if record["estimate"] else []),
+            *([f"To find out: dupdetect review {target}"] if record["estimate"] or record["possible"] else []),
             f"written to {target}/ (start with report.html)",
         ]
     )

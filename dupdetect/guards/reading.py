@@ -12,6 +12,7 @@ from dupdetect.text import canonical
 
 __all__ = ["Reading", "read"]
 
+_ARROW = re.compile(r"[-=]+>|\u2192|\u21d2")
 # Words with inner apostrophes and hyphens; numbers with inner points and commas.
 _TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|(?<![\w.,])[.,]\d+|\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
@@ -76,7 +77,7 @@ def read(form: str, written: str = "") -> Reading:
 
 def _tokens(form: str) -> list[str]:
     found: list[str] = []
-    for token in _TOKEN.findall(form):
+    for token in _TOKEN.findall(_ARROW.sub(" to ", form)):
         if token[0].isdecimal() or token[0] in ".,":
             found.append(_number(token))
         elif "-" in token and token.replace("-", "") not in LISTED:

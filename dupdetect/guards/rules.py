@@ -45,7 +45,8 @@ def alternatives_differ(first: Words, second: Words) -> bool:
 
 
 def changes_places(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Tell whether one text is the other with two words, or groups of up to four, in each other's place.
+    """Tell whether one text is the other with two words, or groups of up to four, in each other's place; words perhaps
+    several times.
 
     "from savings to checking" and "from checking to savings", but not "cats and dogs" and "dogs and cats": a symmetric
     word between the two means that the order does not matter. Nor does a word that merely moves count.
@@ -58,6 +59,8 @@ def changes_places(first: Sequence[str], second: Sequence[str]) -> bool:
     while end > start and first[end - 1] == second[end - 1]:
         end -= 1
     a, b = tuple(first[start:end]), tuple(second[start:end])
+    if _two_words_change_places(a, b):
+        return True
     n = len(a)
     for x in range(1, min(_LONGEST, n - 2) + 1):
         if a[:x] != b[n - x :]:
@@ -66,6 +69,16 @@ def changes_places(first: Sequence[str], second: Sequence[str]) -> bool:
             if a[n - y :] == b[:y] and a[x : n - y] == b[y : n - x] and not _symmetric(a[x : n - y]):
                 return True
     return False
+
+
+def _two_words_change_places(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Tell whether one is the other with two words in each other's place wherever they differ."""
+    differ = [place for place, (one, other) in enumerate(zip(first, second, strict=True)) if one != other]
+    swaps = {(first[place], second[place]) for place in differ}
+    if len(swaps) != 2 or {(other, one) for one, other in swaps} != swaps:
+        return False
+    between = first[differ[0] + 1 : differ[1]]
+    return len(between) > 0 and not _symmetric(between)
 
 
 def _symmetric(between: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ Rows are counted from 0 here; files that people read count data rows from 1.
 from __future__ import annotations
 
 from dupdetect.results.deduplication import OUTPUT_FILES, Cluster, Deduplication
-from dupdetect.results.listed_pairs import Pair, RuledOutPairs, TextPairs
+from dupdetect.results.listed_pairs import Pair, PossiblePairs, RuledOutPairs, TextPairs
 from dupdetect.results.matches import Match, Matches
 from dupdetect.results.pair_decisions import Decisions, Explanation
 
@@ -19,6 +19,7 @@ __all__ = [
     "Match",
     "Matches",
     "Pair",
+    "PossiblePairs",
     "RuledOutPairs",
     "TextPairs",
 ]

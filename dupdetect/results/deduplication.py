@@ -20,7 +20,7 @@ from dupdetect.frozen import Frozen
 from dupdetect.questions import Questions
 from dupdetect.report import render_report
 from dupdetect.results.cells import below_half, exact, free_names, rounded
-from dupdetect.results.listed_pairs import RuledOutPairs, TextPairs
+from dupdetect.results.listed_pairs import PossiblePairs, RuledOutPairs, TextPairs
 from dupdetect.review.candidates import CANDIDATE_COLUMNS, Candidates
 from dupdetect.search import RecallCertificate
 from dupdetect.tables import write_csv
@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTPUT_FILES", "Cluster", "Deduplication"]
 
+_LOWER_PRECISIONS = (0.9, 0.8, 0.7, 0.6, 0.5)
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
 CERTIFICATE = "certificate.json"  # of an earlier review: it does not hold for a new result
-OUTPUT_FILES = ("questions.csv", "kept.csv", "pairs.csv", "ruled_out.csv", "candidates.csv", "report.html", "run.json")
+OUTPUT_FILES = (
+    *("questions.csv", "kept.csv", "pairs.csv", "possible.csv", "ruled_out.csv", "candidates.csv"),
+    *("report.html", "run.json"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Deduplication(Frozen):
     questions: what was asked about.
     text_of: (n,) int64, equal for rows with equal canonical text; -1 for blank rows.
     pairs: the duplicates.  ruled_out: what guards and reviewers took from them; None where pairs are too many to list.
+    possible: pairs that may be duplicates and are not taken for it; None where no precision was estimated.
     candidates: pairs drawn at random for review; None where pairs are too many to list.
     cluster_id: (n,) int64 from 1, largest cluster first; a row without duplicates is a cluster of its own.
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
@@ -65,6 +70,7 @@ class Deduplication(Frozen):
     text_of: NDArray[np.int64]
     pairs: TextPairs
     ruled_out: RuledOutPairs | None
+    possible: PossiblePairs | None
     candidates: Candidates | None
     cluster_id: NDArray[np.int64]
     duplicate_of: NDArray[np.int64]
@@ -122,6 +128,7 @@ class Deduplication(Frozen):
             "distinct_texts": distinct,
             "repeats_of_a_text": len(self) - blank - distinct,
             "pairs_of_different_texts": int((~self.pairs.same_text).sum()),
+            "pairs_possible": 0 if self.possible is None else len(self.possible),
             "pairs_ruled_out": 0 if self.ruled_out is None else len(self.ruled_out),
             "ruled_out_in_one_cluster": 0 if self.ruled_out is None else self._ruled_out_in_one_cluster(self.ruled_out),
             "clusters": int((sizes > 1).sum()),
@@ -165,6 +172,22 @@ class Deduplication(Frozen):
             "labelled pairs."
         )
 
+    def possible_pairs(self) -> str:
+        """Say how many more pairs may be duplicates, and how many a lower precision takes; "" if there are none."""
+        if self.possible is None or not len(self.possible):
+            return ""
+        found = self.pairs.probability[~self.pairs.same_text]
+        chances = np.concatenate([np.sort(found)[::-1], self.possible.probability])
+        share = np.cumsum(chances) / np.arange(1, len(chances) + 1)
+        more = {p: int((share >= p).sum()) - len(found) for p in _LOWER_PRECISIONS}
+        asked = ", ".join(f"{count:,} at {p:g}" for p, count in more.items() if count > 0)
+        pairs = "more pair is a possible duplicate" if len(self.possible) == 1 else "more pairs are possible duplicates"
+        return (
+            f"{len(self.possible):,} {pairs}, and an estimated {round(float(self.possible.probability.sum())):,} of "
+            "them are some: see possible.csv."
+            + (f" A lower --estimated-precision takes more of them for duplicates: {asked}." if asked else "")
+        )
+
     def row_pairs(self) -> Iterator[tuple[int, int, float]]:
         """Yield (left row, right row, similarity), left < right, for *every* pair of rows with listed or equal texts.
 
@@ -203,6 +226,10 @@ class Deduplication(Frozen):
             schema_overrides={"duplicate_of": polars.String, "id": polars.String, "text": polars.String},
         )
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand `to_frame` over as Arrow data: `pyarrow.table(result)`, `polars.from_arrow(result)` and their like."""
+        return self.to_frame().__arrow_c_stream__(requested_schema)
+
     def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> Path:
         """Write the `OUTPUT_FILES` into a folder; return the folder.
 
@@ -230,13 +257,15 @@ class Deduplication(Frozen):
                 write_csv(file, table.columns, kept_rows, excel_safe=excel_safe)
             with (place / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(file, PAIR_COLUMNS, self._pair_rows(), excel_safe=excel_safe)
+            with (place / "possible.csv").open("w", encoding="utf-8", newline="") as file:
+                write_csv(file, POSSIBLE_COLUMNS, self._possible_rows(), excel_safe=excel_safe)
             with (place / "ruled_out.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(file, RULED_OUT_COLUMNS, self._ruled_out_rows(), excel_safe=excel_safe)
             with (place / "candidates.csv").open("w", encoding="utf-8", newline="") as file:
                 drawn = self.candidates.rows() if self.candidates is not None else ()
                 write_csv(file, CANDIDATE_COLUMNS, drawn, excel_safe=excel_safe)
             record = self.record()
-            (place / "report.html").write_text(render_report({**record, **self._clusters()}), encoding="utf-8")
+            (place / "report.html").write_text(render_report(self, record, str(folder)), encoding="utf-8")
             (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return target
 
@@ -253,6 +282,7 @@ class Deduplication(Frozen):
             "promise": self.calibration.promise(),
             "doubt": self.doubt(),
             "estimate": self.estimate(),
+            "possible": self.possible_pairs(),
             "counts": self.counts,
             "ruled_out": None if self.ruled_out is None else self.ruled_out.counts(),
             "notes": list(self.notes),
@@ -300,6 +330,18 @@ class Deduplication(Frozen):
                 *(str(sizes[0]), str(sizes[1]), texts[left], texts[right]),
             )
 
+    def _possible_rows(self) -> Iterator[Sequence[str]]:
+        if self.possible is None:
+            return
+        ids, texts, some = self.questions.ids, self.questions.texts, self.possible
+        repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
+        columns = (some.left.tolist(), some.right.tolist(), some.similarity, some.probability.tolist())
+        for left, right, similarity, probability in zip(*columns, strict=True):
+            yield (
+                *(ids[left], ids[right], str(left + 1), str(right + 1), exact(similarity), rounded(probability)),
+                *(str(repeats[self.text_of[left]]), str(repeats[self.text_of[right]]), texts[left], texts[right]),
+            )
+
     def _ruled_out_rows(self) -> Iterator[Sequence[str]]:
         if self.ruled_out is None:
             return
@@ -313,74 +355,16 @@ class Deduplication(Frozen):
                 *(texts[left], texts[right]),
             )
 
-    def _clusters(self) -> dict[str, Any]:
-        """Return the clusters that the report shows, as plain values."""
-        clusters = self.clusters
-        weakest = np.full(len(self) + 1, np.inf)
-        np.minimum.at(weakest, self.cluster_id[self.pairs.left], self.pairs.similarity)
-        return {
-            "clusters_total": len(clusters),
-            "clusters": [
-                {
-                    "size": len(cluster.rows),
-                    "weakest": float(weakest[cluster.id]),
-                    "rows": [self._shown(row) for row in self._ordered(cluster)[:REPORT_ROWS]],
-                }
-                for cluster in clusters[:REPORT_CLUSTERS]
-            ],
-            **self._weak_links(),
-        }
-
-    def _weak_links(self) -> dict[str, Any]:
-        """Return the pairs that alone hold two groups of texts together, the least similar first."""
-        pairs = self.pairs
-        links = np.flatnonzero(pairs.bridge >= 2)
-        links = links[np.argsort(pairs.similarity[links], kind="stable")]
-        return {
-            "weak_links_total": len(links),
-            "weak_links": [
-                {
-                    "cluster": int(self.cluster_id[pairs.left[link]]),
-                    "texts": int(pairs.bridge[link]),
-                    "similarity": float(pairs.similarity[link]),
-                    "probability": float(pairs.probability[link]),
-                    "rows": [
-                        {"id": self.questions.ids[row], "text": self.questions.texts[row]}
-                        for row in (pairs.left[link], pairs.right[link])
-                    ],
-                }
-                for link in links[:REPORT_LINKS].tolist()
-            ],
-        }
-
-    def _ordered(self, cluster: Cluster) -> list[int]:
-        """Return the rows of a cluster, each that stays followed by its duplicates."""
-
-        def survivor(row: int) -> int:
-            return int(self.duplicate_of[row]) if self.duplicate_of[row] >= 0 else row
-
-        return sorted(cluster.rows, key=lambda row: (survivor(row), survivor(row) != row, row))
-
-    def _shown(self, row: int) -> dict[str, Any]:
-        survivor = int(self.duplicate_of[row])
-        return {
-            "id": self.questions.ids[row],
-            "text": self.questions.texts[row],
-            "duplicate_of": None if survivor < 0 else self.questions.ids[survivor],
-            "similarity": float(self.similarity[row]),
-            "probability": float(self.probability[row]),
-        }
-
 
 PAIR_COLUMNS = (
     *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "same_text", "bridge"),
+    *("left_rows", "right_rows", "left_text", "right_text"),
+)
+POSSIBLE_COLUMNS = (
+    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability"),
     *("left_rows", "right_rows", "left_text", "right_text"),
 )
 RULED_OUT_COLUMNS = (
     *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "reasons"),
     *("left_rows", "right_rows", "left_text", "right_text"),
 )
-# The report is for looking; questions.csv holds everything. What is left out is counted on the page.
-REPORT_CLUSTERS = 200
-REPORT_ROWS = 25
-REPORT_LINKS = 50

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dupdetect.frozen import Frozen
 from dupdetect.ruled_out import REASONS
 
-__all__ = ["Pair", "RuledOutPairs", "TextPairs"]
+__all__ = ["Pair", "PossiblePairs", "RuledOutPairs", "TextPairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,25 @@ class TextPairs(Frozen):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PossiblePairs(Frozen):
+    """Pairs of different texts below the threshold and at or above that of the detector, the likeliest first.
+
+    left, right: (m,) int64 row numbers, as in `TextPairs`; similarity: (m,) float32; probability: (m,) float64.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    probability: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RuledOutPairs(Frozen):
-    """Pairs of different texts whose similarity reaches the threshold, and which guards or reviewers rule out.
+    """Pairs of different texts whose similarity reaches the threshold of the detector, and which guards or reviewers
+    rule out.
 
     left, right: (m,) int64 row numbers, as in `TextPairs`; similarity: (m,) float32; probability: (m,) float64, that of
     their lower score; reasons: (m, len(REASONS)) bool, see `dupdetect.ruled_out`.

@@ -83,6 +83,10 @@ class Matches(Sequence["tuple[Match, ...] | None"]):
         }
         return polars.DataFrame(lines, schema=schema, orient="row")
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand `to_frame` over as Arrow data: `pyarrow.table(matches)`, `polars.from_arrow(matches)` and their like."""
+        return self.to_frame().__arrow_c_stream__(requested_schema)
+
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the cells of each query with each of its matches added; a query without one has blank cells, once."""
         for cells, matches in zip(self.queries.table.rows, self.found, strict=True):
