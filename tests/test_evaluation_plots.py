@@ -13,9 +13,9 @@ from made_up_questions import unhurried
 from sklearn.metrics import average_precision_score
 
 from dupdetect import Detector, evaluate
+from dupdetect.curves import pair_curves, simplified
 from dupdetect.errors import InputError, OutputExistsError
 from dupdetect.evaluation import PLOTS, HistogramBin, write_plots
-from dupdetect.evaluation.curves import pair_curves, simplified
 from dupdetect.metrics import expected_calibration_error
 
 SVG = "{http://www.w3.org/2000/svg}"

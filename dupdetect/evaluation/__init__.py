@@ -15,7 +15,7 @@ Several views, because each hides what another shows:
 
 from __future__ import annotations
 
-from dupdetect.evaluation.curves import HistogramBin, PairCurves, ReliabilityBin
+from dupdetect.curves import HistogramBin, PairCurves, ReliabilityBin
 from dupdetect.evaluation.graph_alone import GraphAlone
 from dupdetect.evaluation.measure import evaluate
 from dupdetect.evaluation.mining import MINING_FLOOR, MiningMetrics

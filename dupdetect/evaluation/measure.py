@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dupdetect.curves import pair_curves
 from dupdetect.detector import Detector
 from dupdetect.encoded_texts import encode_texts
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.evaluation.curves import pair_curves
 from dupdetect.evaluation.graph_alone import graph_alone
 from dupdetect.evaluation.mining import mining_metrics
 from dupdetect.evaluation.pair_metrics import pair_metrics

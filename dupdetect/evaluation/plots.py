@@ -11,9 +11,9 @@ import math
 from pathlib import Path
 
 from dupdetect.atomic import atomic_folder
-from dupdetect.evaluation.curves import BIN_WIDTH
+from dupdetect.curves import BIN_WIDTH
 from dupdetect.evaluation.result import Evaluation
-from dupdetect.evaluation.svg import Axis, Plot
+from dupdetect.svg import Axis, Plot
 
 _TENTHS = [(tenth / 10, f"{tenth / 10:.1f}") for tenth in range(0, 11, 2)]
 

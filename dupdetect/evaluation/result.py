@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dupdetect.evaluation.curves import PairCurves
+from dupdetect.curves import PairCurves
 from dupdetect.evaluation.graph_alone import GraphAlone
 from dupdetect.evaluation.mining import MiningMetrics
 from dupdetect.evaluation.pair_metrics import PairMetrics

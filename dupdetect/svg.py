@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH = 640
-_LEFT, _RIGHT, _TOP, _HEIGHT = 64, 16, 64, 320
 _LINE = 22
 
 # Colours by class and not by variable: viewers that know no variables show the light ones.
@@ -50,6 +48,20 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """Where the axes lie in a picture of this `width`, in pixels: `height` is theirs, and the others are margins."""
+
+    width: int
+    left: int
+    right: int
+    top: int
+    height: int
+
+
+OF_A_PAGE = Frame(640, 64, 16, 64, 320)
+
+
+@dataclass(frozen=True, slots=True)
 class Plot:
     """Places values between two axes, and puts what was drawn there into a page.
 
@@ -58,14 +70,16 @@ class Plot:
 
     horizontal: Axis
     vertical: Axis
+    frame: Frame = OF_A_PAGE
 
     def x(self, value: float) -> float:
         """Return where `value` lies from the left, in pixels."""
-        return _LEFT + _share(self.horizontal, value) * (WIDTH - _LEFT - _RIGHT)
+        frame = self.frame
+        return frame.left + _share(self.horizontal, value) * (frame.width - frame.left - frame.right)
 
     def y(self, value: float) -> float:
         """Return where `value` lies from the top, in pixels."""
-        return _TOP + (1 - _share(self.vertical, value)) * _HEIGHT
+        return self.frame.top + (1 - _share(self.vertical, value)) * self.frame.height
 
     def line(self, points: Iterable[tuple[float, float]], classes: str) -> str:
         """Return a line through the points."""
@@ -92,23 +106,23 @@ class Plot:
         `description` says in words what the picture shows, for those who cannot see it. `key` holds (mark, words), the
         mark being "line", "dashed", "dot" or "area" with classes after it, or "none".
         """
-        bottom = _TOP + _HEIGHT
+        width, left, bottom = self.frame.width, self.frame.left, self.frame.top + self.frame.height
         height = bottom + 56 + _LINE * len(key)
         rows = (
-            f'<g transform="translate({_LEFT} {bottom + 62 + _LINE * number})">{_mark(mark)}'
+            f'<g transform="translate({left} {bottom + 62 + _LINE * number})">{_mark(mark)}'
             f'<text x="34" y="4">{xml_text(words)}</text></g>'
             for number, (mark, words) in enumerate(key)
         )
         return "\n".join(
             [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
                 f'height="{height}" role="img" aria-labelledby="title description">',
                 f'<title id="title">{xml_text(title)}</title>',
                 f'<desc id="description">{xml_text(description)}</desc>',
                 f"<style>{_STYLE}</style>",
-                f'<rect width="{WIDTH}" height="{height}" class="paper"/>',
-                f'<text x="{_LEFT}" y="26" class="title">{xml_text(title)}</text>',
-                f'<text x="{_LEFT}" y="46" class="soft">{xml_text(subtitle)}</text>',
+                f'<rect width="{width}" height="{height}" class="paper"/>',
+                f'<text x="{left}" y="26" class="title">{xml_text(title)}</text>',
+                f'<text x="{left}" y="46" class="soft">{xml_text(subtitle)}</text>',
                 *self._axes(),
                 *body,
                 *rows,
@@ -116,18 +130,31 @@ class Plot:
             ]
         )
 
+    def picture(self, name: str, words: str, body: Iterable[str]) -> str:
+        """Return the picture alone, to stand in an HTML page whose style sheet has the classes.
+
+        name, words: ids of the elements of the page that name the picture and say what it shows.
+        """
+        height = self.frame.top + self.frame.height + 44
+        opening = (
+            f'<svg viewBox="0 0 {self.frame.width} {height}" role="img" aria-labelledby="{name}" '
+            f'aria-describedby="{words}">'
+        )
+        return "\n".join([opening, *self._axes(), *body, "</svg>"])
+
     def _axes(self) -> Iterable[str]:
-        right, bottom = WIDTH - _RIGHT, _TOP + _HEIGHT
+        left, top, height = self.frame.left, self.frame.top, self.frame.height
+        right, bottom = self.frame.width - self.frame.right, top + height
         for value, words in self.horizontal.ticks:
             x = self.x(value)
-            yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}" class="grid"/>'
+            yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" class="grid"/>'
             yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle" class="soft">{xml_text(words)}</text>'
         for value, words in self.vertical.ticks:
             y = self.y(value)
-            yield f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
-            yield f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" class="soft">{xml_text(words)}</text>'
-        yield f'<rect x="{_LEFT}" y="{_TOP}" width="{right - _LEFT}" height="{_HEIGHT}" class="frame"/>'
-        middle = (_LEFT + right) / 2, _TOP + _HEIGHT / 2
+            yield f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
+            yield f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" class="soft">{xml_text(words)}</text>'
+        yield f'<rect x="{left}" y="{top}" width="{right - left}" height="{height}" class="frame"/>'
+        middle = (left + right) / 2, top + height / 2
         yield f'<text x="{middle[0]}" y="{bottom + 38}" text-anchor="middle">{xml_text(self.horizontal.label)}</text>'
         yield (
             f'<text transform="translate(16 {middle[1]}) rotate(-90)" text-anchor="middle">'

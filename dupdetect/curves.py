@@ -1,4 +1,4 @@
-"""What the three plots show, in a few hundred numbers whatever the number of pairs."""
+"""What plots of labelled pairs show, in a few hundred numbers whatever the number of pairs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class HistogramBin:
 
 @dataclass(frozen=True, slots=True)
 class PairCurves:
-    """What `write_plots` draws.
+    """What plots of labelled pairs draw.
 
     precision_recall: (recall, precision) corners of the curve, both in [0, 1], recall never falling. The curve has
     steps, so the area under it is the average precision; corners are left out as long as what is drawn stays within

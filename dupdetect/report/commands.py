@@ -1,0 +1,135 @@
+"""What to type to decide otherwise about the same file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dupdetect.calibration import Calibration, EstimatedPrecision
+from dupdetect.errors import CalibrationError
+from dupdetect.questions import Questions
+
+__all__ = ["Command", "CommandGroup", "commands"]
+
+_SHIPPED = {"dupdetect-default": (), "dupdetect-fast": ("--fast",)}
+_ESTIMATED = "estimated_precision"
+_STANDARD_INPUT = "standard input"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a command is for, and the command: a line for the shell, or of Python."""
+
+    purpose: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGroup:
+    """Commands that belong together: steps, or alternatives."""
+
+    title: str
+    commands: tuple[Command, ...]
+
+
+def commands(
+    questions: Questions, calibration: Calibration, record: Mapping[str, Any], folder: str
+) -> tuple[CommandGroup, ...]:
+    """Return the commands for what was read from a file, or lines of Python for what was handed over in memory.
+
+    Paths are as they were given, and quoted.
+    """
+    points = _points(calibration)
+    if questions.table.source.format in ("frame", "list"):
+        return (
+            CommandGroup(
+                "Decide with another threshold",
+                tuple(Command(purpose, _python(name, value, record["keep"])) for purpose, name, value in points),
+            ),
+        )
+    again = _dedupe(questions, record, folder, _model(record))
+    mine = _path(f"{folder}.detector")
+    refit = ["dupdetect", "calibrate", "--from-reviews", _path(folder), "--min-precision", "0.9", "-o", mine]
+    if record["model"] not in _SHIPPED:
+        refit += _model(record)
+    steps = (
+        ("1. Label pairs, a key each", ["dupdetect", "review", _path(folder)]),
+        ("2. Certify a precision from the labels", refit),
+        ("3. Decide again with that", _dedupe(questions, record, folder, ("--model", mine))),
+    )
+    others = ((purpose, [*again, f"--{name.replace('_', '-')}", value]) for purpose, name, value in points)
+    return (
+        CommandGroup(
+            "Find out how right it is on this file, and let that decide",
+            tuple(Command(purpose, shlex.join(words)) for purpose, words in steps),
+        ),
+        CommandGroup(
+            "Decide with another threshold", tuple(Command(purpose, shlex.join(words)) for purpose, words in others)
+        ),
+    )
+
+
+def _points(calibration: Calibration) -> list[tuple[str, str, str]]:
+    """Return other ways to choose the threshold: what they are for, the name of the argument, and its value."""
+    points = [
+        (
+            "The pairs of which an estimated 80 % are duplicates, if this file is like the labelled pairs",
+            _ESTIMATED,
+            "0.8",
+        )
+    ]
+    if isinstance(calibration.criterion, EstimatedPrecision):
+        points.append(("All that reach the threshold of the detector, which promises no precision", _ESTIMATED, "0"))
+    for claim, name, value in (
+        ("A precision of 0.8, certified on the labelled pairs", "min_precision", 0.8),
+        ("A recall of 0.95 on the labelled pairs", "min_recall", 0.95),
+    ):
+        try:
+            threshold = calibration.at(**{name: value}).threshold
+        except CalibrationError:  # these labelled pairs do not carry it
+            continue
+        points.append((f"{claim}: {_compared(threshold, calibration.threshold)}", name, str(value)))
+    own = min(0.99, round((2 * calibration.threshold + 1) / 3, 2))
+    points.append((f"A threshold of your own, here {_compared(own, calibration.threshold)}", "threshold", f"{own:.2f}"))
+    return points
+
+
+def _compared(threshold: float, present: float) -> str:
+    finds = "more" if threshold < present else "fewer" if threshold > present else "the same"
+    return f"cosine {threshold:.4f}, which finds {finds}"
+
+
+def _python(name: str, value: str, keep: str) -> str:
+    if name == _ESTIMATED:
+        return f"found = detector.deduplicate(questions, keep={keep!r}, {name}={value if float(value) else None})"
+    return f"found = detector.at({name}={value}).deduplicate(questions, keep={keep!r})"
+
+
+def _dedupe(questions: Questions, record: Mapping[str, Any], folder: str, model: Sequence[str]) -> list[str]:
+    name = questions.table.source.name
+    words = ["dupdetect", "dedupe", "-" if name == _STANDARD_INPUT else _path(name)]
+    for column in questions.text_columns:
+        words += _option("--text", column)
+    if questions.id_column is not None:
+        words += _option("--id", questions.id_column)
+    if record["keep"] != "first":
+        words += _option("--keep", record["keep"])
+    if record["search"]["kind"] == "ann":
+        words += ["--search", "ann"]
+    return [*words, *model, "-o", _path(folder), "--overwrite"]
+
+
+def _model(record: Mapping[str, Any]) -> Sequence[str]:
+    """Return the option that names the detector of this run; of one that is not shipped only the name is known."""
+    return _SHIPPED.get(record["model"], ("--model", _path(record["model"])))
+
+
+def _path(path: str) -> str:
+    """Return a path that no program takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def _option(option: str, value: str) -> list[str]:
+    return [f"{option}={value}"] if value.startswith("-") else [option, value]

@@ -1,0 +1,63 @@
+"""Texts as a page shows them: their beginning, with the words marked that another text does not have."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass
+from itertools import groupby
+
+__all__ = ["LONGEST_TEXT", "ShownText", "only_in", "shown_text"]
+
+LONGEST_TEXT = 1000
+"""Characters: a page is for looking, and about as much of a text is compared."""
+
+_PIECE = re.compile(r"\s+|\S+")
+_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n){3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownText:
+    """The beginning of a text as (characters, marked) pieces, and how many more characters it has."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    more: int
+
+
+def shown_text(text: str, beside: str | None = None) -> ShownText:
+    """Return the first `LONGEST_TEXT` characters of `text`, several blank lines as one.
+
+    Words that `beside` does not have are marked, unless the two share no word: then nothing would be told apart.
+    Letter case and punctuation around a word do not count.
+    """
+    beginning = _BLANK_LINES.sub("\n\n", text[:LONGEST_TEXT].replace("\r\n", "\n"))
+    more = max(0, len(text) - LONGEST_TEXT)
+    others = set() if beside is None else _words(beside)
+    if not others & _words(text):
+        return ShownText(((beginning, False),), more)
+    pieces = _PIECE.findall(beginning)
+    marks = [bool(_bare(piece)) and _bare(piece) not in others for piece in pieces]
+    if more and not text[LONGEST_TEXT].isspace():
+        marks[-1] = False  # half a word
+    # What stands between two marked words is marked too: they read as one.
+    for place in range(1, len(pieces) - 1):
+        if pieces[place].isspace():
+            marks[place] = marks[place - 1] and marks[place + 1]
+    runs = groupby(zip(pieces, marks, strict=True), key=lambda piece: piece[1])
+    return ShownText(tuple(("".join(piece for piece, _ in run), marked) for marked, run in runs), more)
+
+
+def only_in(text: str, beside: str) -> tuple[str, ...]:
+    """Return the words of `text` that `beside` does not have, in order and each once; none where they share no word."""
+    others, words = _words(beside), dict.fromkeys(filter(None, map(_bare, text.split())))
+    if others.isdisjoint(words):
+        return ()
+    return tuple(word for word in words if word not in others)
+
+
+def _words(text: str) -> set[str]:
+    return set(map(_bare, text.split())) - {""}
+
+
+def _bare(word: str) -> str:
+    return word.strip().casefold().strip(string.punctuation + "‘’“”„…–—¿¡")
