@@ -26,10 +26,10 @@ A map, from the bottom up (each module imports only what stands above it here):
     clustering      pairs to clusters with survivors;  crowded: the same, where there are too many pairs to list
     keep            which duplicate stays
     review          pairs to be labelled, the labels, and what follows;  ruled_out: why pairs do not count after all
-    artifacts       the folder that a detector is saved in
+    artifacts       the folder that a detector is saved in;  model_card: what it is, in words;  hub: there and back
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
     deduplicating   one deduplication, from questions to what stays
-    detector        Detector
+    detector        Detector;  index: QuestionIndex, a folder of known questions
     evaluation      evaluate(), n_way_accuracy(), and plots
     training        fine-tuning of encoders (extra `train`)
     cli             the command line
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from dupdetect.detector import Detector
     from dupdetect.errors import DupdetectError
     from dupdetect.evaluation import Evaluation, evaluate
+    from dupdetect.index import QuestionIndex
     from dupdetect.pairs import QuestionPairs, Triplets
     from dupdetect.questions import Questions
     from dupdetect.results import Deduplication, Explanation, Matches
@@ -66,6 +67,7 @@ __all__ = [
     "MaxF1",
     "MinPrecision",
     "MinRecall",
+    "QuestionIndex",
     "QuestionPairs",
     "Questions",
     "Splits",
@@ -87,6 +89,7 @@ _HOME = {
     "MaxF1": "calibration",
     "MinPrecision": "calibration",
     "MinRecall": "calibration",
+    "QuestionIndex": "index",
     "QuestionPairs": "pairs",
     "Questions": "questions",
     "Splits": "splits",

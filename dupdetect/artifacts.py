@@ -8,7 +8,8 @@
 
 The fast tier has `vectors.npy` and `scales.npy` in place of `model.onnx`. A folder may hold more, such as weights for
 sentence-transformers; what is listed as optional may also be missing.
-Nothing in it is executed: JSON, ONNX and plain arrays only (no pickle). Every file is checked against its checksum.
+Nothing in it is executed: JSON, ONNX and plain arrays only (no pickle). Every file is checked against its checksum, but
+for the model card: people add a licence to it, or edit it on the hub, and nothing reads it.
 """
 
 from __future__ import annotations
@@ -30,15 +31,18 @@ from dupdetect.errors import ArtifactError
 __all__ = [
     "FORMAT",
     "MANIFEST",
+    "MODEL_CARD",
     "Manifest",
     "read_arrays",
     "read_manifest",
+    "required_files",
     "write_arrays",
     "write_manifest",
     "written_files",
 ]
 
 MANIFEST = "dupdetect.json"
+MODEL_CARD = "README.md"
 FORMAT = 2
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
@@ -63,6 +67,32 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises ArtifactError when the folder or a file is missing, a checksum differs, or the format is newer than this.
     """
+    content = _content(folder)
+    files, optional = content["files"], content["optional"]
+    manifest = Manifest(content["encoder"], content["calibration"], content["name"], content["guards"])
+    for name, checksum in (optional | files).items():
+        _check(folder, name, str(checksum), may_be_missing=name not in files)
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        known = name in (optional | files) or name in {MANIFEST, MODEL_CARD}
+        if file.is_file() and not known and not file.name.startswith("."):
+            raise ArtifactError(f"{folder} holds {name}, which {MANIFEST} does not list. Take it out of the folder.")
+    return manifest
+
+
+def required_files(folder: Path) -> tuple[str, ...]:
+    """Return the names of the files that `read_manifest` will look for beside the manifest, which alone need be there.
+
+    Raises ArtifactError for a manifest that it would refuse, or that names a file outside the folder.
+    """
+    files = _content(folder)["files"]
+    for name in files:
+        _check_inside(folder, name)
+    return tuple(name for name in files if name != MODEL_CARD)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """Return what the manifest says, with all its parts; ArtifactError where there is none, or none of ours."""
     path = folder / MANIFEST
     if not path.exists():
         why = f"it has no {MANIFEST}" if folder.is_dir() else "it is a file" if folder.exists() else "it is not there"
@@ -88,15 +118,7 @@ def read_manifest(folder: Path) -> Manifest:
     for key, kinds in _KINDS.items():
         if key not in content or not isinstance(content[key], kinds):
             raise ArtifactError(f"{path} lacks or garbles {key!r}. Save the detector again.")
-    files, optional = content["files"], content["optional"]
-    manifest = Manifest(content["encoder"], content["calibration"], content["name"], content["guards"])
-    for name, checksum in (optional | files).items():
-        _check(folder, name, str(checksum), may_be_missing=name not in files)
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder).as_posix()
-        if file.is_file() and name not in (optional | files) and name != MANIFEST and not file.name.startswith("."):
-            raise ArtifactError(f"{folder} holds {name}, which {MANIFEST} does not list. Take it out of the folder.")
-    return manifest
+    return dict(content)
 
 
 def write_manifest(folder: Path, manifest: Manifest, *, optional: Collection[str] = ()) -> None:
@@ -104,8 +126,8 @@ def write_manifest(folder: Path, manifest: Manifest, *, optional: Collection[str
 
     optional: names of files that a copy of the folder may lack.
     """
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
-    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {name: _sha256(path) for name, path in paths.items() if name not in {MANIFEST, MODEL_CARD}}
     content = {
         "format": FORMAT,
         "name": manifest.name,
@@ -128,7 +150,7 @@ def written_files(folder: Path) -> tuple[str, ...]:
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = (*content["files"], *content.get("optional", ()))
-        return (MANIFEST, *sorted({PurePosixPath(name).parts[0] for name in files}))
+        return (MANIFEST, *sorted({MODEL_CARD, *(PurePosixPath(name).parts[0] for name in files)}))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return ()
 
@@ -159,11 +181,15 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
                 np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
 
 
-def _check(folder: Path, name: str, checksum: str, *, may_be_missing: bool) -> None:
+def _check_inside(folder: Path, name: str) -> None:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
         raise ArtifactError(f"{folder / MANIFEST} names a file outside the folder: {name!r}. Do not use this folder.")
+
+
+def _check(folder: Path, name: str, checksum: str, *, may_be_missing: bool) -> None:
+    _check_inside(folder, name)
     path = folder / name
-    if may_be_missing and not path.exists():
+    if name == MODEL_CARD or (may_be_missing and not path.exists()):
         return
     if not path.is_file():
         raise ArtifactError(f"{folder} lacks {name}. Copy the whole folder again.")

@@ -177,6 +177,16 @@ class QuestionPairs:
             )
         return cls.from_columns(table.column(left), table.column(right), table.column(label))
 
+    @classmethod
+    def from_frame(
+        cls, frame: object, *, left: str | None = None, right: str | None = None, label: str | None = None
+    ) -> QuestionPairs:
+        """Return the usable pairs of anything that `table_from_frame` takes (pandas, polars, Arrow, `datasets`, ...);
+        see `from_table` for the columns."""
+        from dupdetect.tables import table_from_frame
+
+        return cls.from_table(table_from_frame(frame), left=left, right=right, label=label)
+
     def __len__(self) -> int:
         return len(self.labels)
 

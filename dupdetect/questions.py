@@ -96,10 +96,11 @@ class Questions:
         id: str | None = None,  # noqa: A002
         encoding: str | None = None,
         delimiter: str | None = None,
+        sheet: str | None = None,
         on_bad_rows: Literal["error", "keep"] = "error",
     ) -> Questions:
         """Return the questions in a file: the options of `read_table`, then of `from_table`."""
-        table = read_table(path, encoding=encoding, delimiter=delimiter, on_bad_rows=on_bad_rows)
+        table = read_table(path, encoding=encoding, delimiter=delimiter, sheet=sheet, on_bad_rows=on_bad_rows)
         return cls.from_table(table, text=text, id=id)
 
     @classmethod

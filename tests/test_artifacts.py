@@ -67,7 +67,15 @@ def test_overwriting_is_asked_for(folder):
     assert (folder / "notes.txt").exists()
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "evidence.npz", "README.md"])
+def test_the_model_card_may_be_edited_or_go(folder):
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    Detector.from_pretrained(folder)
+    assert "README.md" in written_files(folder)
+    (folder / "README.md").unlink()
+    Detector.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "evidence.npz"])
 def test_a_missing_or_changed_file_is_noticed(folder, name):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -108,9 +116,9 @@ def read_manifest_of(folder):
 @pytest.mark.parametrize("part", ["files", "optional"])
 def test_a_file_that_is_needed_cannot_be_made_optional(folder, part):
     content = json.loads((folder / MANIFEST).read_text())
-    manifest(folder, optional={"README.md": content["files"]["README.md"]})
-    (folder / "README.md").unlink()
-    with pytest.raises(ArtifactError, match=r"lacks README\.md"):
+    manifest(folder, optional={"evidence.npz": content["files"]["evidence.npz"]})
+    (folder / "evidence.npz").unlink()
+    with pytest.raises(ArtifactError, match=r"lacks evidence\.npz"):
         read_manifest(folder)
     manifest(folder, **{part: []})
     with pytest.raises(ArtifactError, match=part):

@@ -194,6 +194,29 @@ def test_named_columns_are_taken():
     assert (pairs.left, pairs.right, pairs.labels.tolist()) == (("a",), ("b",), [False])
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "datasets"])
+def test_from_frame(library):
+    frames = pytest.importorskip(library)
+    data = {
+        "question1": ["a", "b", "a", None],
+        "question2": ["b", "c", "A", "d"],
+        "is_duplicate": [True, False, True, False],
+    }
+    make = {
+        "pandas": lambda: frames.DataFrame(data),
+        "polars": lambda: frames.DataFrame(data),
+        "pyarrow": lambda: frames.table(data),
+        "datasets": lambda: frames.Dataset.from_dict(data),
+    }[library]
+    pairs = QuestionPairs.from_frame(make())
+    assert list(pairs.to_rows()) == [("a", "b", 1), ("b", "c", 0)]
+    assert pairs.dropped == DroppedPairs(blank=1, self_pairs=1)
+    assert QuestionPairs.from_frame(make(), left="question2", right="question1", label="is_duplicate").left == (
+        "b",
+        "c",
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -99,10 +99,14 @@ class TestFiles:
         with pytest.raises(InputError, match="cannot be read"):
             read_table("a\0b.csv")
 
-    @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
-    def test_excel_workbook(self, start):
-        with pytest.raises(InputError, match="CSV UTF-8"):
-            read(start + bytes(100), "export.xlsx")
+    @pytest.mark.parametrize("name", ["export.xlsx", "export.xls", "export.csv"])
+    def test_excel_workbook_that_is_old_or_locked(self, name):
+        with pytest.raises(InputError, match="or one with a password"):
+            read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), name)
+
+    def test_excel_workbook_by_another_name(self):
+        with pytest.raises(InputError, match=r"a name that ends in \.xlsx"):
+            read(b"PK\x03\x04" + bytes(100), "export.csv")
 
     @pytest.mark.parametrize(
         ("content", "rows"),

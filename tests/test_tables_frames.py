@@ -102,6 +102,69 @@ class TestFrames:
         with pytest.raises(InputError, match="a dict of lists"):
             table_from_frame(frame.column("text"))
 
+    @pytest.mark.parametrize(
+        "kind",
+        ["string", "large_string", "string_view", "binary", "large_binary", "binary_view"],
+    )
+    @pytest.mark.parametrize("dictionary", [False, True])
+    def test_every_way_in_which_arrow_holds_text(self, kind, dictionary):
+        pyarrow = pytest.importorskip("pyarrow")
+        texts = ["how do I pay", None, "", "Où est le reçu — 5 €?", "how do I pay"]
+        values = [text.encode() if text and "binary" in kind else text for text in texts]
+        column = pyarrow.array(values, getattr(pyarrow, kind)())
+        if dictionary:
+            if kind.endswith("view"):
+                pytest.skip("pyarrow makes no dictionary of views")
+            column = column.dictionary_encode()
+        frame = pyarrow.table({"text": pyarrow.chunked_array([column, column.slice(1, 0), column.slice(1, 3)])})
+        expected = [text or "" for text in [*texts, *texts[1:4]]]
+        stream = SimpleNamespace(__arrow_c_stream__=frame.__arrow_c_stream__)
+        assert table_from_frame(frame).column("text") == table_from_frame(stream).column("text") == expected
+        assert table_from_frame({"text": frame.column("text")}).column("text") == expected
+
+    def test_other_columns_of_arrow_keep_their_values(self):
+        pyarrow = pytest.importorskip("pyarrow")
+        nested = {"user": {"name": "Zoë", "tags": ["a", None]}, "at": [datetime.date(2024, 5, 6)]}
+        frame = pyarrow.table(
+            {
+                "text": ["a", "b"],
+                "nested": [nested, None],
+                "sizes": pyarrow.array([[1, 2], None], pyarrow.list_(pyarrow.int16(), 2)),
+                "price": pyarrow.array([1, None], pyarrow.int64()).cast(pyarrow.decimal128(21, 2)),
+                "number": pyarrow.array([2**64 - 1, None], pyarrow.uint64()),
+                "nothing": pyarrow.nulls(2),
+                "state": pyarrow.array([7, None]).dictionary_encode(),
+            }
+        )
+        stream = SimpleNamespace(__arrow_c_stream__=frame.__arrow_c_stream__)
+        for table in (table_from_frame(frame), table_from_frame(stream)):
+            text, written, *others = table.rows[0]
+            assert (text, others) == ("a", ["[1, 2]", "1.00", str(2**64 - 1), "", "7"])
+            assert json.loads(written) == {**nested, "at": ["2024-05-06"]}
+            assert table.rows[1] == ("b", *[""] * 6)
+
+    @pytest.mark.parametrize("kind", ["run_end_encoded", "list_view", "decimal256", "uuid"])
+    def test_what_polars_cannot_read_is_an_error_of_ours(self, kind):
+        """Some of these are panics there, which no `except Exception` holds."""
+        pyarrow = pytest.importorskip("pyarrow")
+        columns = {
+            "run_end_encoded": lambda: pyarrow.RunEndEncodedArray.from_arrays([1, 2], ["a", "b"]),
+            "list_view": lambda: pyarrow.array([[1], None], pyarrow.list_view(pyarrow.int64())),
+            "decimal256": lambda: pyarrow.array([1, None]).cast(pyarrow.decimal256(45, 2)),
+            "uuid": lambda: pyarrow.array([bytes(16), None], pyarrow.uuid()),
+        }
+        frame = pyarrow.table({"text": columns[kind]()})
+        for given in (frame, SimpleNamespace(__arrow_c_stream__=frame.__arrow_c_stream__)):
+            with pytest.raises(InputError, match="Rename or convert its columns"):
+                table_from_frame(given)
+
+    @pytest.mark.parametrize("kind", ["category", "string", "string[pyarrow]", "object"])
+    def test_every_way_in_which_pandas_holds_text(self, kind):
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        frame = pandas.DataFrame({"text": pandas.Series(["a", None, "a", ""]).astype(kind)})
+        assert table_from_frame(frame).column("text") == ["a", "", "a", ""]
+
     def test_a_lazy_frame(self):
         with pytest.raises(InputError, match=r"\.collect\(\)"):
             table_from_frame(pl.LazyFrame(DATA))

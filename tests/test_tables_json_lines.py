@@ -1,6 +1,7 @@
 """Records in, text cells out."""
 
 import gzip
+import json
 
 import pytest
 from table_files import read
@@ -96,3 +97,15 @@ class TestJsonLines:
             read('{"a": ' + "[" * 200_000 + "]" * 200_000 + "}", "export.jsonl")
         with pytest.raises(InputError, match="line 2: a whole number has too many digits to be read"):
             read('{"a": 1}\n{"a": ' + "9" * 10_000 + "}", "export.jsonl")
+
+
+def test_an_answer_of_an_api_is_one_row_with_a_note():
+    page = {"tickets": [{"id": 1}, {"id": 2}], "next_page": None}
+    table = read(json.dumps(page), "export.json")
+    assert len(table) == 1
+    assert table.notes == (
+        "The file is one object, and so one row. 'tickets' in it is a list of 2 objects: if these are the rows, write "
+        "that list alone to a file.",
+    )
+    assert read(json.dumps([page, page]), "export.json").notes == ()
+    assert read(json.dumps({"text": "a", "tags": ["x", "y"], "custom_fields": [{"id": 1}]}), "export.json").notes == ()

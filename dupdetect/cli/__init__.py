@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from dupdetect._version import __version__
-from dupdetect.cli import exports, models, pairs, review, train
+from dupdetect.cli import exports, index, models, pairs, review, serve, train
 from dupdetect.cli.terminal import printable, show
 from dupdetect.errors import DupdetectError
 
@@ -102,6 +102,8 @@ for verb in (
     exports.dedupe,
     exports.match,
     review.review,
+    index.index,
+    serve.serve,
     pairs.score,
     pairs.split,
     train.train,

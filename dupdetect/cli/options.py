@@ -150,6 +150,7 @@ table_options = together(
     dict,
     encoding=click.option("--encoding", metavar="NAME", help="Character encoding, when the detected one is wrong."),
     delimiter=click.option("--delimiter", metavar="CHAR", help="Cell delimiter, when the detected one is wrong."),
+    sheet=click.option("--sheet", metavar="NAME", help="The sheet of an Excel workbook, where several hold something."),
     on_bad_rows=click.option(
         "--on-bad-rows",
         type=click.Choice(["error", "keep"]),
@@ -161,9 +162,14 @@ table_options = together(
 )
 against_options = together(
     "against_reading",
-    lambda against_encoding, against_delimiter: {"encoding": against_encoding, "delimiter": against_delimiter},
+    lambda against_encoding, against_delimiter, against_sheet: {
+        "encoding": against_encoding,
+        "delimiter": against_delimiter,
+        "sheet": against_sheet,
+    },
     against_encoding=click.option("--against-encoding", metavar="NAME", help="As --encoding, for KNOWN.csv."),
     against_delimiter=click.option("--against-delimiter", metavar="CHAR", help="As --delimiter, for KNOWN.csv."),
+    against_sheet=click.option("--against-sheet", metavar="NAME", help="As --sheet, for KNOWN.csv."),
 )
 pair_options = together(
     "columns",

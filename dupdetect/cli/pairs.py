@@ -63,8 +63,8 @@ def score(
 ) -> None:
     """Say how alike two texts are, or each pair of texts in a file.
 
-    Two texts are printed with the words that they share. A file (CSV, .csv.gz, Parquet, JSON Lines, or - for standard
-    input) comes out with its own columns, and with similarity, probability and duplicate added.
+    Two texts are printed with the words that they share. A file (CSV, .csv.gz, .xlsx, Parquet, JSON Lines, or - for
+    standard input) comes out with its own columns, and with similarity, probability and duplicate added.
 
     \b
     dupdetect score "How do I reset my password?" "I forgot my password"

@@ -86,13 +86,16 @@ class IntegerProducts:
     def candidates(self, first: IntegerBlock, second: IntegerBlock, threshold: float) -> NDArray[np.int64]:
         """Return the places i * n + j, rising, of all pairs of row i of `first` and row j of the n rows of `second`
         whose cosine, rounded to float32, is at or above `threshold`, and of some that are a little below."""
-        products = self._products(first.left, second.right)
+        products = self.products(first.left, second.right)
         bound = first.left_error * second.right_norm + first.norm * second.right_error
         cut = np.floor((threshold - bound - _SLACK) / (first.left_step * second.right_step))
         return np.flatnonzero(products >= np.int32(max(cut, np.iinfo(np.int32).min)))
 
-    def _products(self, left: NDArray[np.uint8], right: NDArray[np.int8]) -> NDArray[np.int32]:
-        """Return (m, n) products, in memory that the next call of this thread writes over."""
+    def products(self, left: NDArray[np.uint8], right: NDArray[np.int8]) -> NDArray[np.int32]:
+        """Return (m, n) products of rows (m, d), the integers plus 128, and columns (d, n), within ±63.
+
+        They are in memory that the next call of this thread writes over.
+        """
         size = len(left) * right.shape[1]
         if len(getattr(self._thread, "memory", ())) < size:
             self._thread.memory = np.empty(size, dtype=np.int32)

@@ -1,8 +1,8 @@
 """Tabular files and data frames in, text cells out; and CSV back.
 
-`read_table` reads CSV, JSON Lines and Parquet; `table_from_frame` takes anything that holds columns. Both give a
-`Table` whose cells are strings as they came, and whose notes say in plain sentences what was detected or repaired on
-the way. `write_csv` writes what `read_table` reads back cell by cell.
+`read_table` reads CSV, JSON Lines, Parquet and Excel workbooks; `table_from_frame` takes anything that holds columns.
+Both give a `Table` whose cells are strings as they came, and whose notes say in plain sentences what was detected or
+repaired on the way. `write_csv` writes what `read_table` reads back cell by cell.
 """
 
 from __future__ import annotations

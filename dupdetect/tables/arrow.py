@@ -59,8 +59,11 @@ def arrow_table(frame: Any, source: Source) -> Table:
     try:
         frame = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
         return table_of_columns(frame.columns, [_text_of_series(series) for series in frame.iter_columns()], source)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"The {source.name} cannot be read ({error}). Rename or convert its columns.") from error
+    except InputError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"The {source.name} cannot be read ({reason}). Rename or convert its columns.") from error
 
 
 def _text_of_series(series: pl.Series) -> list[str]:

@@ -20,6 +20,8 @@ _PIECE = 1 << 24
 
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
+ZIP = b"PK\x03\x04"
+"""How a zip archive begins, and so an Excel workbook."""
 
 
 def load(path: str | Path) -> tuple[str, str, bytes]:
@@ -98,11 +100,20 @@ def refuse_options(name: str, format_name: str, **options: str | None) -> None:
             raise InputError(f"{name} is {format_name}, which has no {option}. Leave {option}=... away.")
 
 
+def refuse_old_workbook(content: bytes, name: str) -> None:
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise InputError(
+            f"{name} is an Excel workbook of the old kind (.xls), or one with a password. Save it as .xlsx without a "
+            "password, or save the sheet as 'CSV UTF-8'."
+        )
+
+
 def refuse_other_formats(content: bytes, name: str) -> None:
     """Stop what would otherwise be read as one column of noise."""
-    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+    if content.startswith(ZIP):
         raise InputError(
-            f"{name} is an Excel workbook or a zip archive. Save the sheet as 'CSV UTF-8', or unpack the archive."
+            f"{name} is an Excel workbook or a zip archive. Give a workbook a name that ends in .xlsx, and unpack an "
+            "archive."
         )
     if content.startswith((b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00")):
         raise InputError(f"{name} is packed with zstd or xz, which is not read. Unpack it, or pack it with gzip.")

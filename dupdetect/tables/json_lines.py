@@ -46,6 +46,22 @@ def json_records(text: str, name: str) -> list[Mapping[str, object]]:
     return [record for _, record in numbered]
 
 
+def lists_inside(records: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return notes where the file is one object and its rows may be in a list in it, as in an answer of an API."""
+    if len(records) != 1:
+        return []
+    lists = (
+        (key, value)
+        for key, value in records[0].items()
+        if isinstance(value, list) and len(value) > 1 and all(isinstance(item, Mapping) for item in value)
+    )
+    return [
+        f"The file is one object, and so one row. {key!r} in it is a list of {len(value):,} objects: if these are the "
+        "rows, write that list alone to a file."
+        for key, value in lists
+    ]
+
+
 def _kind(value: object) -> str:
     """Return what JSON calls a value that is no object."""
     if value is None or isinstance(value, bool):

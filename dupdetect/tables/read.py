@@ -11,9 +11,10 @@ from dupdetect.tables.arrow import read_parquet
 from dupdetect.tables.csv_text import parse_csv
 from dupdetect.tables.delimiter import one_character
 from dupdetect.tables.encoding import decode
-from dupdetect.tables.files import PARQUET, load, refuse_options, refuse_other_formats, unpack
-from dupdetect.tables.json_lines import cells_of_records, json_records
+from dupdetect.tables.files import PARQUET, ZIP, load, refuse_old_workbook, refuse_options, refuse_other_formats, unpack
+from dupdetect.tables.json_lines import cells_of_records, json_records, lists_inside
 from dupdetect.tables.table import Source, Table
+from dupdetect.tables.workbook import WORKBOOK_SUFFIXES, read_workbook
 
 
 def read_table(
@@ -21,13 +22,14 @@ def read_table(
     *,
     encoding: str | None = None,
     delimiter: str | None = None,
+    sheet: str | None = None,
     on_bad_rows: Literal["error", "keep"] = "error",
 ) -> Table:
     """Return the table in a file; `-` is standard input.
 
-    By suffix: `.parquet`; `.jsonl`, `.ndjson`, `.json` (JSON Lines, or one list of objects); everything else is CSV.
-    Standard input is Parquet when it begins with `PAR1`, JSON Lines when it begins with `{`, else CSV. Gzip is unpacked
-    wherever it is found.
+    By suffix: `.parquet`; `.jsonl`, `.ndjson`, `.json` (JSON Lines, or one list of objects); `.xlsx`, `.xlsm` (an Excel
+    workbook); everything else is CSV. Standard input is Parquet when it begins with `PAR1`, a workbook when it is a zip
+    archive, JSON Lines when it begins with `{`, else CSV. Gzip is unpacked wherever it is found.
 
     Encoding, unless named: a byte order mark; UTF-16 by its pattern of NUL bytes; UTF-8; else cp1252, with a note. A
     file that is UTF-8 for the most part and damaged in places is refused, since cp1252 would garble all of it.
@@ -45,11 +47,17 @@ def read_table(
     other value is its JSON text (`true`, `3`, `["a", "b"]`). Numbers in JSON Lines stay as written (`1.10`, `1e999`),
     except in lists and objects. A key that stands twice in one object is an error.
 
+    Of a workbook one sheet is read: the one that is named, or else the only visible one that holds anything. Its first
+    row that holds anything is the header. Cells are as the spreadsheet shows them, as far as that can be: dates and
+    times in their ISO 8601 form, whole numbers without decimals, other numbers with up to 15 digits and without the
+    signs of percent and currencies, TRUE and FALSE, errors as text (#N/A), formulas as the value computed last. Blank
+    rows and rows with cells beyond the header are treated as in CSV; hidden rows and columns are rows and columns.
+
     Halves of surrogate pairs, which no file can hold, become U+FFFD, with a note.
 
     What takes little room in a file may take no more than `dupdetect.tables.limits` says in memory: 1,000,000,000 bytes
-    unpacked from gzip or Parquet, or from a pipe; and 100,000,000 cells that are packed in Parquet or empty for lack of
-    a key or cell. What is neither a file nor a pipe, such as a device, is refused.
+    unpacked from gzip, Parquet or a workbook, or from a pipe; and 100,000,000 cells that are packed in Parquet or empty
+    for lack of a key or cell. What is neither a file nor a pipe, such as a device, is refused.
 
     Raises `InputError` for what cannot be read or is too large, `EncodingError`, `EmptyInputError` when there is not
     even a header, and `BadRowsError`.
@@ -62,15 +70,23 @@ def read_table(
         suffix = PurePath(PurePath(path).stem.lower()).suffix
     sha256 = hashlib.sha256(raw).hexdigest()
     if suffix == ".parquet" or (str(path) == "-" and content.startswith(PARQUET)):
-        refuse_options(name, "Parquet", encoding=encoding, delimiter=delimiter)
+        refuse_options(name, "Parquet", encoding=encoding, delimiter=delimiter, sheet=sheet)
         return read_parquet(content, name, sha256)
     if not content:
         raise EmptyInputError(f"{name} is empty. Hand in a file with a header line and rows.")
+    refuse_old_workbook(content, name)
+    if suffix in WORKBOOK_SUFFIXES or (str(path) == "-" and content.startswith(ZIP)):
+        refuse_options(name, "an Excel workbook", encoding=encoding, delimiter=delimiter)
+        columns, rows, notes = read_workbook(content, name, sheet, on_bad_rows)
+        return Table(columns, rows, Source(name, "xlsx", sha256), tuple(notes))
+    if sheet is not None:
+        raise InputError(f"{name} is no Excel workbook, so it has no sheet {sheet!r}. Leave sheet=... away.")
     refuse_other_formats(content, name)
     text, encoding, notes = decode(content, name, encoding)
     if suffix in {".jsonl", ".ndjson", ".json"} or (str(path) == "-" and text.lstrip()[:1] == "{"):
         refuse_options(name, "JSON", encoding=None, delimiter=delimiter)
-        columns, rows, more = cells_of_records(json_records(text, name), name)
-        return Table(columns, rows, Source(name, "jsonl", sha256, encoding), tuple(notes + more))
+        records = json_records(text, name)
+        columns, rows, more = cells_of_records(records, name)
+        return Table(columns, rows, Source(name, "jsonl", sha256, encoding), (*notes, *lists_inside(records), *more))
     columns, rows, delimiter, more = parse_csv(text, name, suffix, one_character(delimiter), on_bad_rows)
     return Table(columns, rows, Source(name, "csv", sha256, encoding, delimiter), tuple(notes + more))

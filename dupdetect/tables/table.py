@@ -20,7 +20,7 @@ class Source:
     name: str
     """The path as it was given, "standard input", or the kind of the object."""
     format: str
-    """"csv", "jsonl", "parquet", "frame" or "list"."""
+    """"csv", "jsonl", "parquet", "xlsx", "frame" or "list"."""
     sha256: str | None = None
     """Of the bytes as stored (before decompression), in hexadecimal; None for what was never a file."""
     encoding: str | None = None

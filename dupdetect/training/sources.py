@@ -17,7 +17,7 @@ from dupdetect.tables import table_from_frame
 __all__ = ["load_pairs", "require_both_labels"]
 
 _HUB_ID = re.compile(r"(?P<path>[\w.-]+(/[\w.-]+)?)(:(?P<config>[\w.-]+))?", re.ASCII)
-_FILE_SUFFIXES = {".csv", ".tsv", ".txt", ".gz", ".parquet", ".json", ".jsonl", ".ndjson"}
+_FILE_SUFFIXES = {".csv", ".tsv", ".txt", ".gz", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx", ".xlsm"}
 _CHUNK_ROWS = 10_000
 
 
