@@ -95,6 +95,7 @@ def cli() -> None:
     dupdetect dedupe export.csv                  which rows are duplicates, and of what
     dupdetect match new.csv --against known.csv  which known question each new one asks
     dupdetect score "How do I pay?" "Payment?"   are these two the same?
+    dupdetect index add FAQ faq.csv              known questions in a folder, to be asked and added to
     """
 
 

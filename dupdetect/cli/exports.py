@@ -154,7 +154,7 @@ def dedupe(
         raise OutputExistsError(target, replaced)
     check_free(target, overwrite, export, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, **reading)
-    apart = _told_apart(target)
+    apart = told_apart(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
         detector = load_detector(model, vectors).at(**point)
@@ -176,7 +176,7 @@ def dedupe(
     if cache is not None:
         say_cache_use(detector)
     record = result.record()
-    click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(_summary(record, target)))
+    click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(summary(record, target)))
 
 
 @click.command(short_help="Find the known questions that new ones ask.")
@@ -283,7 +283,7 @@ def _precision(asked: float | None, detector: Detector) -> float | None:
     return asked or None
 
 
-def _told_apart(folder: Path) -> frozenset[str]:
+def told_apart(folder: Path) -> frozenset[str]:
     """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart."""
     from dupdetect.review.store import ReviewStore, labels_beside
 
@@ -352,7 +352,7 @@ def _ruled_out(counts: dict[str, int], by: dict[str, int], *, possible: bool) ->
     return f"{counted(pairs, 'pair')} as similar as {alike} {verb} ruled out ({reasons}){share}: see ruled_out.csv"
 
 
-def _summary(record: dict[str, Any], target: Path) -> str:
+def summary(record: dict[str, Any], target: Path) -> str:
     from dupdetect.results.cells import counted
 
     counts, calibration = record["counts"], record["calibration"]

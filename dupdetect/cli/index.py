@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dupdetect.cli.exports import _summary, _told_apart
+from dupdetect.cli.exports import summary, told_apart
 from dupdetect.cli.options import (
     cache_option,
     excel_option,
@@ -240,7 +240,7 @@ def duplicates(
         return
     target = Path(output)
     check_free(target, overwrite, folder)
-    apart = _told_apart(target)
+    apart = told_apart(target)
     with _opened(folder) as known:
         result: Deduplication = known.duplicates(
             told_apart=apart, estimated_precision=estimated_precision, progress=show
@@ -249,7 +249,7 @@ def duplicates(
     for note in result.notes:
         click.echo(f"Note: {printable(note)}", err=True)
     record = result.record()
-    click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(_summary(record, target)))
+    click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(summary(record, target)))
 
 
 @index.command(short_help="Remember that two questions are no duplicates.")

@@ -183,8 +183,8 @@ class Deduplication(Frozen):
         asked = ", ".join(f"{count:,} at {p:g}" for p, count in more.items() if count > 0)
         pairs = "more pair is a possible duplicate" if len(self.possible) == 1 else "more pairs are possible duplicates"
         return (
-            f"{len(self.possible):,} {pairs}, and an estimated {round(float(self.possible.probability.sum())):,} of "
-            "them are some: see possible.csv."
+            f"{len(self.possible):,} {pairs}, an estimated {round(float(self.possible.probability.sum())):,} of them "
+            "right: see possible.csv."
             + (f" A lower --estimated-precision takes more of them for duplicates: {asked}." if asked else "")
         )
 
