@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, log_loss, precision_recall_curve
 from dupdetect import Detector, QuestionPairs, evaluate
 from dupdetect.errors import EmptyInputError, InputError, NotCalibratedError
 from dupdetect.evaluation import MINING_FLOOR, histogram_plot, write_plots
+from dupdetect.guards import Guards
 from dupdetect.metrics import expected_calibration_error
 
 PAIRS = [
@@ -23,6 +24,9 @@ PAIRS = [
     ("k l m n", "k l m n o", 0),
     ("g h i j", "q r s t", 1),
 ]
+
+
+NAMES = [("Peru today", "Peru now"), ("Chile today", "Ghana today"), ("mali today", "cuba today")]
 
 
 @pytest.fixture
@@ -42,6 +46,14 @@ def test_pair_metrics_are_those_of_the_decisions(detector, pairs, evaluation):
     assert evaluation.pair.recall.value == right / pairs.labels.sum()
     assert evaluation.pair.accuracy.value == (decided == pairs.labels).mean()
     assert evaluation.pair.threshold == detector.calibration.threshold
+
+
+def test_names_are_told_by_their_capital_letters(encoder, calibration):
+    detector = Detector(encoder, calibration, "hashing", Guards(-1.0))
+    asked = [(f"what is the very best capital of {a}", f"what is the very best capital of {b}") for a, b in NAMES]
+    pairs = QuestionPairs.from_columns(*zip(*asked, strict=True), [True, False, False])
+    assert detector.predict(pairs).tolist() == [True, False, True]
+    assert evaluate(detector, pairs).pair.accuracy.value == pytest.approx(2 / 3)
 
 
 def test_intervals_hold_the_value(evaluation):

@@ -274,7 +274,7 @@ def _made_from(folder: Path) -> str | None:
 
 
 def _precision(asked: float | None, detector: Detector) -> float | None:
-    """Return the estimated precision to dedupe with: rows are removed, so where nothing else limits errors, this does."""
+    """Return the estimated precision to dedupe with, which limits errors where nothing else does: rows are removed."""
     from dupdetect.calibration import MaxF1
 
     if asked is None:

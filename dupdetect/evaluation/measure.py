@@ -15,7 +15,7 @@ from dupdetect.evaluation.result import Evaluation
 from dupdetect.evaluation.retrieval import retrieval_metrics
 from dupdetect.evaluation.transfer import precision_at_prevalence, threshold_transfer
 from dupdetect.graph import connected_components
-from dupdetect.pairs import QuestionPairs, labelled
+from dupdetect.pairs import PairNodes, QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.search import cosine
 
@@ -51,7 +51,7 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
     order = np.lexsort(edges.T[::-1])
     edges, labels = edges[order], pairs.labels[order]
     groups = connected_components(len(nodes.texts), *edges.T)[edges[:, 0]]
-    texts = encode_texts(detector.encoder, nodes.texts, progress, detector.guards)
+    texts = encode_texts(detector.encoder, _as_written(pairs, nodes), progress, detector.guards)
     left, right = texts.position[edges.T]
     similarity = texts.score(left, right, cosine(texts.embeddings[left], texts.embeddings[right]))
     # As in `ComparedPairs.score`: no threshold accepts -inf.
@@ -71,3 +71,12 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
         precision_at_prevalence=precision_at_prevalence(similarity, labels, threshold),
         curves=pair_curves(similarity, probability, labels, groups),
     )
+
+
+def _as_written(pairs: QuestionPairs, nodes: PairNodes) -> list[str]:
+    """Return for each question a text as it came, of several the first in alphabetical order: guards read capitals."""
+    written = [""] * len(nodes.texts)
+    for column, places in ((pairs.left, nodes.left), (pairs.right, nodes.right)):
+        for text, place in zip(column, places.tolist(), strict=True):
+            written[place] = min(written[place] or text, text)
+    return written
