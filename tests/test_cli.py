@@ -263,8 +263,7 @@ def test_the_summary_says_how_many_are_less_likely_than_not_and_what_that_means(
     share = re.compile(r"probability below one half, .* among pairs of which (\S+) % are duplicates, as (.*)\.")
     point = ("--estimated-precision", "0")
     _, out, _ = run(capsys, "dedupe", export, *point, "-o", tmp_path / "plain")
-    assert "0 of 2 removed rows have a probability below one half" in out
-    assert share.search(out).groups() == ("38.4", "among the labelled pairs")
+    assert "below one half" not in out
     _, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "rare", "--prevalence", "0.01", *point)
     table = read_table(tmp_path / "rare" / "questions.csv")
     below = sum(float(cell) < 0.5 for cell in table.column("probability") if cell)

@@ -22,13 +22,39 @@ def blocks(language):
 
 
 def test_the_python_example_runs(capsys):
-    (code,) = blocks("python")
+    code = blocks("python")[0]
     names = {}
     exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own page
     assert names["detector"].predict(names["pairs"]).tolist() == [True, False]
     assert names["result"].kept.tolist().count(True) == 2
     assert names["matches"].best[0].row == 0
     assert "duplicates: similarity" in capsys.readouterr().out
+
+
+def test_nested_conversations_are_flattened(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    (code,) = blocks("python")[1:]
+    asked = ["how do i pay my invoice", "<p>How do I pay my invoice?</p>", "where is my parcel"]
+    lines = [json.dumps({"id": n, "source": {"subject": "", "body": body}}) for n, body in enumerate(asked)]
+    (tmp_path / "intercom.jsonl").write_text("\n".join(lines), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {"detector": Detector.from_pretrained()}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own page
+    assert isinstance(names["result"].kept.tolist(), list)
+    assert names["result"].kept.tolist() == [True, False, True]
+    assert list(pandas.DataFrame.from_arrow(names["result"])["id"]) == ["0", "1", "2"]
+
+
+def test_the_index_example_runs_line_by_line(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    (tmp_path / "examples.csv").write_text("utterance,intent\nclose my account please,close\nhow do i pay,pay\n")
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in blocks("bash") if "index add faq" in block)
+    for line in block.strip().splitlines():
+        with pytest.raises(SystemExit) as stop:
+            main(shlex.split(line)[1:])
+        assert stop.value.code == 0, capsys.readouterr().err
+    assert "close" in capsys.readouterr().out
 
 
 def test_the_training_example_runs_on_a_tiny_model(tmp_path, monkeypatch, capsys):
@@ -132,6 +158,20 @@ def test_the_table_for_the_sample_is_the_recorded_one():
         assert f"{cells} | {row['removed_wrongly']} of {row['removed']} | {traps} |" in README
 
 
+def test_the_table_of_examples_of_a_class_is_the_recorded_one():
+    results = json.loads((RESULTS / "one_shot.json").read_text())["results"]
+    for data, rows in results["default"].items():
+        for shots, found in rows.items():
+            base = results["base"][data][shots]
+            cells = [base["accuracy"], found["accuracy"], base["auroc"], found["auroc"]]
+            cells += [found[name] for name in ("own_class", "another_class", "unknown_that_get_a_class")]
+            line = f"| {data}, {found['ways']} classes, {shots} | {' | '.join(f'{cell:.3f}' for cell in cells)} |"
+            assert line in README
+    manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())
+    encoders = json.loads((RESULTS / "one_shot.json").read_text())["encoders"]
+    assert encoders["default"] == manifest["encoder"]["fingerprint"]
+
+
 def test_the_scale_is_the_recorded_one():
     _, run, fast = json.loads((RESULTS / "scale.json").read_text())["runs"]
     assert f"100,000 short questions took {run['seconds']:.0f} s" in README
@@ -187,6 +227,8 @@ def test_the_table_of_reviews_is_the_recorded_one():
         cells = f"{shipped['f1']:.3f} | {shipped['expected_calibration_error']:.3f}"
         assert f"| {name}: as shipped | {cells} | |" in README
         for labels, found in domain["labels"].items():
-            cells = f"{found['f1']:.3f} | {found['expected_calibration_error']:.3f} | {found['certified']:.1%}"
+            cells = f"too few of a kind |  | {found['certified']:.1%}"
+            if found["f1"] is not None:
+                cells = f"{found['f1']:.3f} | {found['expected_calibration_error']:.3f} | {found['certified']:.1%}"
             assert f"| {name}: {labels} labels | {cells} |" in README
             assert found["wrong_certificates"] == 0

@@ -140,13 +140,13 @@ class Deduplication(Frozen):
         return int((self.cluster_id[pairs.left] == self.cluster_id[pairs.right]).sum())
 
     def doubt(self) -> str:
-        """Say how many removed rows are below one half in probability, and what that refers to; "" if none is removed.
+        """Say how many removed rows are below one half in probability, and what that refers to; "" if none is.
 
         The best F1, for one, accepts pairs that are less likely duplicates than not, where that finds more than it
         spoils.
         """
         counts = self.counts
-        if not counts["removed"]:
+        if not counts["removed_below_half"]:
             return ""
         below, removed = counts["removed_below_half"], counts["removed"]
         have = "has" if below == 1 else "have"
@@ -157,14 +157,15 @@ class Deduplication(Frozen):
         )
 
     def estimate(self) -> str:
-        """Say how many of the pairs of different texts are duplicates, by their probabilities; "" if there are none.
+        """Say how many of the pairs of different texts are duplicates, by their probabilities; "" if there are none, nor
+        possible ones.
 
         The probabilities were fitted on labelled pairs from elsewhere, so this holds as far as this file is like those.
         """
         different = ~self.pairs.same_text
         found = int(different.sum())
         if not found:
-            return ""
+            return "No pair of different texts is that sure." if self.possible else ""
         expected = round(float(self.pairs.probability[different].sum()))
         pairs = "1 pair of different texts is a" if found == 1 else f"{found:,} pairs of different texts are"
         return (
