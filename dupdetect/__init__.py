@@ -28,10 +28,12 @@ A map, from the bottom up (each module imports only what stands above it here):
     review          pairs to be labelled, the labels, and what follows;  ruled_out: why pairs do not count after all
     artifacts       the folder that a detector is saved in;  model_card: what it is, in words;  hub: there and back
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
+                    svg, curves: plots
     deduplicating   one deduplication, from questions to what stays
     detector        Detector;  index: QuestionIndex, a folder of known questions
+    recalibrating   a detector out of the labels of a review
     evaluation      evaluate(), n_way_accuracy(), and plots
-    training        fine-tuning of encoders (extra `train`)
+    training        fine-tuning of encoders (extra `train`);  service: an index over HTTP (extra `serve`)
     cli             the command line
 
 Names are imported when they are first used: `import dupdetect` itself loads neither numpy nor onnxruntime.

@@ -564,10 +564,12 @@ def test_a_precision_that_cannot_be_certified(capsys, tmp_path, export):
 
 
 def test_a_missing_extra_names_the_pip_line(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     line = fails(capsys, "info", "some-org/some-model")
-    assert 'pip install "dupdetect[train]"' in line
+    assert 'pip install "dupdetect[hub]"' in line
     assert "There is no folder some-org/some-model" in line
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    assert 'pip install "dupdetect[train]"' in fails(capsys, "info", "some-model")
 
 
 def test_a_wrong_model_is_named_before_the_pairs_are_read(capsys, tmp_path):

@@ -490,7 +490,8 @@ def test_the_verbs_say_what_came_from_the_cache_and_write_the_same(capsys, tmp_p
     for record in (out, (tmp_path / "cached" / "run.json").read_text()):
         assert '"encoded_texts": 1,\n  "cached_texts": 3,' in record
     for name in set(OUTPUT_FILES) - {"run.json"}:
-        assert (tmp_path / "cached" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+        cached = (tmp_path / "cached" / name).read_bytes().replace(b"/cached", b"/plain")  # the report names its folder
+        assert cached == (tmp_path / "plain" / name).read_bytes()
     for verb in (
         ("match", export, "--against", last_night),
         ("score", export, "--left", "question", "--right", "question"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +18,7 @@ from dupdetect.cli.options import (
     point_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show
-from dupdetect.errors import ArtifactError, InputError
+from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
     from dupdetect.calibration import Criterion
@@ -176,81 +174,20 @@ def info(model: str | None, as_json: bool) -> None:
     click.echo(as_json_text(_described(detector)) if as_json else printable(_info_text(detector)))
 
 
-_SHIPPED = {"dupdetect-default": "default", "dupdetect-fast": "fast"}
-
-
 def _calibrate_from_reviews(
     folder: Path, made_by: str | None, output: str, criterion: Criterion, overwrite: bool, as_json: bool
 ) -> None:
-    from dupdetect.atomic import atomic_file
     from dupdetect.calibration import MaxF1, MinPrecision
-    from dupdetect.results.deduplication import CERTIFICATE
-    from dupdetect.review.candidates import Candidates
-    from dupdetect.review.refit import Reviewed, certificate, refit
-    from dupdetect.review.store import ReviewStore, labels_beside
+    from dupdetect.recalibrating import recalibrate
 
     check_free(output, overwrite, str(folder))
     if criterion == MaxF1():  # neither option was given
         criterion = MinPrecision(0.95)
-    record = _run_record(folder)
-    source = record["source"]
-    if record["search"] == "ann":  # pairs that it missed could not be drawn
-        source += " that the approximate search finds"
-    candidates = Candidates.read(folder / "candidates.csv")
-    labels = labels_beside(folder)
-    if not labels.is_file():
-        raise InputError(f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {folder}")
-    with ReviewStore(labels) as store:
-        disputed = store.conflicts()
-        given = store.labels() | dict.fromkeys(disputed, "unsure")
-    detector = _maker(folder, record, made_by)
-    reviewed = Reviewed.of(candidates, given, detector.guards)
-    calibration = refit(
-        reviewed,
-        encoder=detector.encoder.fingerprint,
-        source=source,
-        criterion=criterion,
-    )
-    found = certificate(reviewed, calibration, criterion, source, len(disputed.keys() & set(candidates.key)))
-    replace(detector, calibration=calibration, name=Path(output).name).save_pretrained(output, overwrite=overwrite)
-    with atomic_file(folder / CERTIFICATE, overwrite=True) as place:
-        place.write_text(as_json_text(found) + "\n", encoding="utf-8")
-    written = f"written to {output}/, and the certificate to {folder / CERTIFICATE}"
-    click.echo(as_json_text(found) if as_json else printable("\n".join([*found["statement"], written])))
-
-
-def _run_record(folder: Path) -> dict[str, Any]:
-    """Return what run.json in an output folder says of the input, the model, its encoder and its guards."""
-    path = folder / "run.json"
-    if not path.is_file():
-        raise InputError(f"{folder} is no output folder of `dupdetect dedupe`: it has no run.json.")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            "source": PurePath(record["input"]["name"]).name,
-            "model": str(record["model"]),
-            "encoder": str(record["calibration"]["encoder"]),
-            "guards": record["guards"],
-            "search": str(record["search"]["kind"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise ArtifactError(f"{path} cannot be read, or lacks something. Run `dupdetect dedupe` again.") from None
-
-
-def _maker(folder: Path, record: dict[str, Any], made_by: str | None) -> Detector:
-    """Return the detector that made the folder. Its threshold may have been another one."""
-    name = record["model"]
-    if made_by is None and name not in _SHIPPED:
-        raise InputError(f"{folder} was made by the detector {name!r}. Name its folder with --model.")
-    detector = load_detector(_SHIPPED[name] if made_by is None else made_by)
-    guards = None if detector.guards is None else detector.guards.to_dict()
-    if (detector.encoder.fingerprint, guards) != (record["encoder"], record["guards"]):
-        raise InputError(
-            f"{folder} was made by the detector {name!r} with the encoder {record['encoder']} and the guards "
-            f"{record['guards']}, but {made_by or name} has {detector.encoder.fingerprint} and {guards}, and would "
-            "give the pairs other scores. Name the detector that made it with --model, or run `dupdetect dedupe` again."
-        )
-    return detector
+    detector = None if made_by is None else load_detector(made_by)
+    done = recalibrate(folder, output, criterion=criterion, made_by=detector, overwrite=overwrite)
+    written = f"written to {output}/, and the certificate to {done.certificate_file}"
+    lines = [*done.certificate["statement"], written]
+    click.echo(as_json_text(done.certificate) if as_json else printable("\n".join(lines)))
 
 
 def _described(detector: Detector) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import click
 
+from dupdetect.cli.options import load_detector
 from dupdetect.cli.terminal import printable
+from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
     from dupdetect.review import ReviewStore
@@ -33,7 +36,17 @@ _KEYS = "y duplicates, n different, u unsure, b back, q stop"
     metavar="NAME",
     help="Who labels. Each reviewer is asked about all pairs; those that two label differently count as unsure.",
 )
-def review(folder: str, reviewer: str) -> None:
+@click.option(
+    "--web", is_flag=True, help="In the browser: serve the review page on this machine, and print its address."
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="With --web: the port.  [default: any free one]")
+@click.option(
+    "--model",
+    "made_by",
+    metavar="M",
+    help="With --web: the detector folder that made OUT_DIR, where it was not a shipped one. Its page recalibrates.",
+)
+def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str | None) -> None:
     """Label pairs of the export that `dupdetect dedupe` wrote OUT_DIR for, to find out how right its decisions are.
 
     Shows two texts at a time, from the pairs drawn at random in OUT_DIR/candidates.csv, and nothing of what the
@@ -53,6 +66,7 @@ def review(folder: str, reviewer: str) -> None:
     \b
     dupdetect review export.dupdetect
     dupdetect review export.dupdetect --reviewer ana
+    dupdetect review export.dupdetect --web
     printf 'y\\nn\\nq\\n' | dupdetect review export.dupdetect
     dupdetect calibrate --from-reviews export.dupdetect -o my-detector
     """
@@ -60,7 +74,14 @@ def review(folder: str, reviewer: str) -> None:
     from dupdetect.review.candidates import Candidates
     from dupdetect.review.store import labels_beside
 
+    if not web and (port is not None or made_by is not None):
+        raise click.UsageError(f"--{'model' if port is None else 'port'} goes with --web only.")
     candidates = Candidates.read(Path(folder) / "candidates.csv")
+    if web:
+        _serve(folder, reviewer, port or 0, made_by)
+        with ReviewStore(labels_beside(folder)) as store:
+            click.echo(printable(_summary(Candidates.read(Path(folder) / "candidates.csv"), store, reviewer, folder)))
+        return
     with ReviewStore(labels_beside(folder)) as store:
         interrupted = False
         try:
@@ -73,20 +94,41 @@ def review(folder: str, reviewer: str) -> None:
         raise click.exceptions.Exit(130)
 
 
+def _serve(folder: str, reviewer: str, port: int, made_by: str | None) -> None:
+    """Serve the review page until Ctrl-C."""
+    from dupdetect.service import require_packages
+
+    require_packages()
+    from dupdetect.review import ReviewStore
+    from dupdetect.review.store import labels_beside
+    from dupdetect.service.listening import bind, serve
+    from dupdetect.service.pages.alone import review_app
+
+    detector = None if made_by is None else load_detector(made_by)
+    ReviewStore(labels_beside(folder)).close()  # what is wrong with the labels is said before anybody is asked
+    app = review_app(Path(folder), detector)
+    with bind("127.0.0.1", port) as bound:
+        bound.listen()
+        query = f"?{urlencode({'reviewer': reviewer.strip()})}" if reviewer.strip() else ""
+        _say(f"Review at http://127.0.0.1:{bound.getsockname()[1]}/review{query} (Ctrl-C stops)")
+        if not serve(app, bound):
+            raise InputError("The page could not be served. What is logged above says why.")
+
+
 def _ask_about_all(candidates: Candidates, store: ReviewStore, reviewer: str) -> None:
     """Ask about each pair that this reviewer has not labelled, in their order, until there is none or to stop."""
+    from dupdetect.review.standing import Standing
+
     place = {key: row for row, key in enumerate(candidates.key)}
     again = None  # the pair whose label was just taken back is the next
     while True:
-        labelled = store.labels_by(reviewer)
-        missing = (row for row, key in enumerate(candidates.key) if key not in labelled)
-        row = next(missing, None) if again is None else again
+        standing = Standing.of(candidates, store, reviewer)
+        row = standing.next if again is None else again
         if row is None:
             _say("All pairs that were drawn are labelled." if place else "No pairs were drawn: there is nothing to do.")
             return
         again = None
-        done = len(place.keys() & labelled)
-        _say(f"\n{done:,} of {len(place):,} labelled; stop whenever you like")
+        _say(f"\n{standing.labelled:,} of {standing.drawn:,} labelled; stop whenever you like")
         _show(candidates.left_text[row], candidates.right_text[row])
         key = _key()
         if key == _STOP:
@@ -172,25 +214,25 @@ def _say(line: str) -> None:
 def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, folder: str) -> str:
     from dupdetect.results.cells import counted
     from dupdetect.review.refit import FEWEST_OF_EACH_KIND
+    from dupdetect.review.standing import Standing
 
-    drawn, mine, conflicts = set(candidates.key), store.labels_by(reviewer), store.conflicts()
-    here = [label for key, label in mine.items() if key in drawn]
-    duplicates, different, unsure = (here.count(label) for label in _LABEL_OF.values())
+    found = Standing.of(candidates, store, reviewer)
     by = f" by {reviewer.strip()}" if reviewer.strip() else ""
     lines = [
-        f"{len(here):,} of {counted(len(drawn), 'pair')} labelled{by}: {counted(duplicates, 'duplicate')}, "
-        f"{different:,} different, {unsure:,} unsure"
+        f"{found.labelled:,} of {counted(found.drawn, 'pair')} labelled{by}: {counted(found.duplicates, 'duplicate')}, "
+        f"{found.different:,} different, {found.unsure:,} unsure"
     ]
-    disputed = sum(key in conflicts for key in mine if key in drawn)
-    if disputed:
-        verb = "is" if disputed == 1 else "are"
-        lines.append(f"{disputed:,} of them {verb} labelled differently by another reviewer, and counted as unsure")
-    old = len(mine) - len(here)
-    if old:
-        lines.append(f"{counted(old, 'more label')} of pairs that are no longer among those drawn: kept, and not used")
-    if min(duplicates, different + unsure) >= FEWEST_OF_EACH_KIND:
+    if found.disputed:
+        verb = "is" if found.disputed == 1 else "are"
+        lines.append(
+            f"{found.disputed:,} of them {verb} labelled differently by another reviewer, and counted as unsure"
+        )
+    if found.elsewhere:
+        more = counted(found.elsewhere, "more label")
+        lines.append(f"{more} of pairs that are no longer among those drawn: kept, and not used")
+    if found.enough:
         lines.append(f"next: dupdetect calibrate --from-reviews {shlex.quote(folder)} -o FOLDER")
-    elif here:
+    elif found.labelled:
         lines.append(
             f"to calibrate, at least {FEWEST_OF_EACH_KIND} duplicates and {FEWEST_OF_EACH_KIND} others are needed"
         )

@@ -24,27 +24,27 @@ class ShownText:
     more: int
 
 
-def shown_text(text: str, beside: str | None = None) -> ShownText:
-    """Return the first `LONGEST_TEXT` characters of `text`, several blank lines as one.
+def shown_text(text: str, beside: str | None = None, *, longest: int | None = LONGEST_TEXT) -> ShownText:
+    """Return the first `longest` characters of `text`, None for all, several blank lines as one.
 
     Words that `beside` does not have are marked, unless the two share no word: then nothing would be told apart.
     Letter case and punctuation around a word do not count.
     """
-    beginning = _BLANK_LINES.sub("\n\n", text[:LONGEST_TEXT].replace("\r\n", "\n"))
-    more = max(0, len(text) - LONGEST_TEXT)
+    beginning = _BLANK_LINES.sub("\n\n", text[:longest].replace("\r\n", "\n"))
+    rest = "" if longest is None else text[longest:]
     others = set() if beside is None else _words(beside)
     if not others & _words(text):
-        return ShownText(((beginning, False),), more)
+        return ShownText(((beginning, False),), len(rest))
     pieces = _PIECE.findall(beginning)
     marks = [bool(_bare(piece)) and _bare(piece) not in others for piece in pieces]
-    if more and not text[LONGEST_TEXT].isspace():
+    if rest and not rest[0].isspace():
         marks[-1] = False  # half a word
     # What stands between two marked words is marked too: they read as one.
     for place in range(1, len(pieces) - 1):
         if pieces[place].isspace():
             marks[place] = marks[place - 1] and marks[place + 1]
     runs = groupby(zip(pieces, marks, strict=True), key=lambda piece: piece[1])
-    return ShownText(tuple(("".join(piece for piece, _ in run), marked) for marked, run in runs), more)
+    return ShownText(tuple(("".join(piece for piece, _ in run), marked) for marked, run in runs), len(rest))
 
 
 def only_in(text: str, beside: str) -> tuple[str, ...]:

@@ -1,0 +1,114 @@
+"""From the labels of a review to a detector for the export that was reviewed, and its certificate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+from dupdetect.atomic import atomic_file
+from dupdetect.calibration import Criterion
+from dupdetect.detector import Detector
+from dupdetect.errors import ArtifactError, InputError
+from dupdetect.results.deduplication import CERTIFICATE
+from dupdetect.review.candidates import Candidates
+from dupdetect.review.refit import Reviewed, certificate, refit
+from dupdetect.review.store import ReviewStore, labels_beside
+
+__all__ = ["Recalibrated", "maker_name", "recalibrate"]
+
+_SHIPPED: dict[str, Literal["default", "fast"]] = {"dupdetect-default": "default", "dupdetect-fast": "fast"}
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibrated:
+    """What the labels of a review gave.
+
+    detector: with its threshold and probabilities for the export, saved in `folder`.  certificate: what is in the file
+    `certificate_file`; its "statement" is that in sentences.
+    """
+
+    detector: Detector
+    folder: Path
+    certificate: dict[str, Any]
+    certificate_file: Path
+
+
+def recalibrate(
+    reviewed: str | Path,
+    output: str | Path,
+    *,
+    criterion: Criterion,
+    made_by: Detector | None = None,
+    overwrite: bool = False,
+) -> Recalibrated:
+    """Calibrate the detector of an export on the labels of its review; save it, and write the certificate.
+
+    reviewed: the folder that `dupdetect dedupe` wrote.  output: where the detector goes.  made_by: the detector that
+    made the folder; only a shipped one need not be handed in. Nothing is encoded.
+
+    Raises InputError where something is missing or another detector made the folder, ArtifactError for what is
+    damaged, CalibrationError for too few labels, UnreachableCriterionError where they do not carry what is asked,
+    OutputExistsError. Nothing is written then.
+    """
+    folder = Path(reviewed)
+    record = _run_record(folder)
+    source = record["source"]
+    if record["search"] == "ann":  # pairs that it missed could not be drawn
+        source += " that the approximate search finds"
+    candidates = Candidates.read(folder / "candidates.csv")
+    labels = labels_beside(folder)
+    if not labels.is_file():
+        raise InputError(f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {folder}")
+    with ReviewStore(labels) as store:
+        disputed = store.conflicts()
+        given = store.labels() | dict.fromkeys(disputed, "unsure")
+    detector = _maker(folder, record, made_by)
+    pairs = Reviewed.of(candidates, given, detector.guards)
+    calibration = refit(pairs, encoder=detector.encoder.fingerprint, source=source, criterion=criterion)
+    found = certificate(pairs, calibration, criterion, source, len(disputed.keys() & set(candidates.key)))
+    own = replace(detector, calibration=calibration, name=Path(output).name)
+    own.save_pretrained(output, overwrite=overwrite)
+    with atomic_file(folder / CERTIFICATE, overwrite=True) as place:
+        place.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return Recalibrated(own, Path(output), found, folder / CERTIFICATE)
+
+
+def maker_name(reviewed: str | Path) -> str:
+    """Return the name of the detector that made a folder; raises what `recalibrate` raises of run.json."""
+    return str(_run_record(Path(reviewed))["model"])
+
+
+def _run_record(folder: Path) -> dict[str, Any]:
+    """Return what run.json in an output folder says of the input, the model, its encoder and its guards."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is no output folder of `dupdetect dedupe`: it has no run.json.")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "source": PurePath(record["input"]["name"]).name,
+            "model": str(record["model"]),
+            "encoder": str(record["calibration"]["encoder"]),
+            "guards": record["guards"],
+            "search": str(record["search"]["kind"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ArtifactError(f"{path} cannot be read, or lacks something. Run `dupdetect dedupe` again.") from None
+
+
+def _maker(folder: Path, record: dict[str, Any], made_by: Detector | None) -> Detector:
+    """Return the detector that made the folder. Its threshold may have been another one."""
+    name = record["model"]
+    if made_by is None and name not in _SHIPPED:
+        raise InputError(f"{folder} was made by the detector {name!r}. Name its folder with --model.")
+    detector = Detector.from_pretrained(tier=_SHIPPED[name]) if made_by is None else made_by
+    guards = None if detector.guards is None else detector.guards.to_dict()
+    if (detector.encoder.fingerprint, guards) != (record["encoder"], record["guards"]):
+        raise InputError(
+            f"{folder} was made by the detector {name!r} with the encoder {record['encoder']} and the guards "
+            f"{record['guards']}, but {detector.name} has {detector.encoder.fingerprint} and {guards}, and would give "
+            "the pairs other scores. Name the detector that made it with --model, or run `dupdetect dedupe` again."
+        )
+    return detector

@@ -1,0 +1,138 @@
+"""The clusters of an index: what is held together, and where to split it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from dupdetect.index import ClusterMember, KnownCluster, QuestionIndex
+from dupdetect.service.pages.forms import Form, PageRoute, read_form
+from dupdetect.service.pages.html import Places, page, redirect
+from dupdetect.service.problems import Problem
+from dupdetect.service.running import Service
+
+__all__ = ["clusters_router"]
+
+_CLUSTERS, _MEMBERS = 25, 50  # on a page
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A page of a long list. number: of it, from 1.  of: pages in all.  first: number of its first item, from 1."""
+
+    number: int
+    of: int
+    first: int
+
+
+class Clusters:
+    """The clusters of an index, which are worked out once for each version of it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._working = asyncio.Lock()
+        self._version: int | None = None
+        self._found: tuple[KnownCluster, ...] = ()
+
+    async def all(self) -> tuple[KnownCluster, ...]:
+        async with self._working:
+            version = await self._service.read(lambda index: index.version)
+            if version != self._version:
+                # A change between the two is in the clusters, and has them worked out once more.
+                self._found = await self._service.read(QuestionIndex.clusters)
+                self._version = version
+            return self._found
+
+
+def clusters_router(service: Service, places: Places) -> APIRouter:
+    """Return the router of the clusters."""
+    router = APIRouter(route_class=PageRoute, prefix="/clusters")
+    clusters = Clusters(service)
+
+    async def context(request: Request) -> dict[str, Any]:
+        """Return what every page here needs: where it is, and the two questions that were told apart just now."""
+        apart = request.query_params.getlist("apart")[:2]
+        told = await service.read(lambda index: [index[name] for name in apart if name in index])
+        return {"places": places, "here": "/clusters", "told": told if len(told) == 2 else None}
+
+    @router.get("")
+    async def browse(request: Request) -> Response:
+        found = await clusters.all()
+        shown, part = _part(found, _CLUSTERS, request)
+        counts = await service.read(lambda index: index.counts)
+        rows = sum(len(cluster.members) for cluster in found)
+        values: dict[str, Any] = {"clusters": shown, "part": part, "total": len(found), "rows": rows, "counts": counts}
+        return page("clusters.html.jinja", **values, **await context(request))
+
+    @router.get("/{key}")
+    async def one(key: str, request: Request) -> Response:
+        cluster = next((cluster for cluster in await clusters.all() if cluster.key == key), None)
+        if cluster is None:
+            raise Problem(
+                HTTPStatus.NOT_FOUND, "There is no such cluster any more: it was split, or its questions were removed."
+            )
+        text_of = {member.id: member.text for member in cluster.members}
+        shown, part = _part(_survivors_first(cluster), _MEMBERS, request)
+        values: dict[str, Any] = {"cluster": cluster, "members": shown, "text_of": text_of, "part": part}
+        return page("cluster.html.jinja", **values, **await context(request))
+
+    @router.post("/split")
+    async def split(request: Request) -> Response:
+        form = await read_form(request)
+        first, second = _two(form)
+        await service.write(lambda index: index.unmerge(first, second))
+        return redirect(await where(form, apart=(first, second)))
+
+    @router.post("/join")
+    async def join(request: Request) -> Response:
+        form = await read_form(request)
+        first, second = _two(form)
+        if not await service.write(lambda index: index.forget(first, second)):
+            raise Problem(
+                HTTPStatus.CONFLICT, f"{first} and {second} had not been told apart, so there is nothing to undo."
+            )
+        return redirect(await where(form))
+
+    async def where(form: Form, apart: Sequence[str] = ()) -> str:
+        """Return the address of the cluster that the form was sent from or, if it is no more, that of all."""
+        key = form.one("cluster")
+        there = any(cluster.key == key for cluster in await clusters.all())
+        query = f"?{urlencode([('apart', name) for name in apart])}" if apart else ""
+        return f"/clusters{f'/{key}' if there else ''}{query}"
+
+    return router
+
+
+def _two(form: Form) -> tuple[str, str]:
+    first, second = form.one("first").strip(), form.one("second").strip()
+    if not first or not second:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Two questions are needed: give the id of each.")
+    return first, second
+
+
+def _survivors_first(cluster: KnownCluster) -> list[ClusterMember]:
+    """Return the members: each that stays, followed by those that are duplicates of it."""
+    removed = [member for member in cluster.members if member.duplicate_of is not None]
+    of = itertools.groupby(sorted(removed, key=lambda member: str(member.duplicate_of)), lambda one: one.duplicate_of)
+    groups = {survivor: list(members) for survivor, members in of}
+    stays = [member for member in cluster.members if member.duplicate_of is None]
+    return [one for member in stays for one in (member, *groups.get(member.id, ()))]
+
+
+def _part(items: Sequence[T], size: int, request: Request) -> tuple[Sequence[T], Part]:
+    """Return the items of the page that is asked for, and which it is."""
+    asked, last = request.query_params.get("page", "1"), max(1, -(-len(items) // size))
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 10 and 1 <= int(asked) <= last):
+        raise Problem(HTTPStatus.NOT_FOUND, f"There is no such page. There are {last:,}.")
+    start = (int(asked) - 1) * size
+    return items[start : start + size], Part(int(asked), last, start + 1)
