@@ -325,12 +325,13 @@ class Detector:
         the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
         told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
         can match a third text.
-        whole_texts: compare texts as they are. Otherwise sentences and lines that stand in at least 20 different texts
-        and in 2 % of them, signatures say, are left out of the comparison (`dupdetect.boilerplate`); a note says so.
-        estimated_precision: take for duplicates the most similar pairs only, so many that this share of them, in (0, 1],
-        are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None for all
-        that reach the threshold. The command line asks for 0.95, unless the threshold was chosen for a precision or a
-        recall, or by hand.
+        whole_texts: compare texts as they are. Otherwise sentences and lines that stand in at least 20 different
+        texts and in 2 % of them, signatures say, are left out of the comparison, and a note says so
+        (`dupdetect.boilerplate`).
+        estimated_precision: take for duplicates the most similar pairs only, so many that this share of them, in
+        (0, 1], are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None
+        for all that reach the threshold. The command line asks for 0.95, unless the threshold was chosen for a
+        precision or a recall, or by hand.
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact

@@ -239,8 +239,8 @@ class Calibration:
         }
 
     def held_out_probability(self) -> FloatArray | None:
-        """Return (n,) for the pairs of the sample, as they are labelled, the probability in [0, 1] that each gets from a
-        `link` of the same kind which was fitted without its group; None where all pairs hang together.
+        """Return (n,) for the pairs of the sample, as they are labelled, the probability in [0, 1] that each gets from
+        a `link` of the same kind which was fitted without its group; None where all pairs hang together.
         """
         if not can_be_held_out(self.sample):
             return None

@@ -157,8 +157,8 @@ class Deduplication(Frozen):
         )
 
     def estimate(self) -> str:
-        """Say how many of the pairs of different texts are duplicates, by their probabilities; "" if there are none, nor
-        possible ones.
+        """Say how many of the pairs of different texts are duplicates, by their probabilities; "" if there are none,
+        nor possible ones.
 
         The probabilities were fitted on labelled pairs from elsewhere, so this holds as far as this file is like those.
         """
