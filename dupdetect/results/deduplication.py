@@ -165,7 +165,7 @@ class Deduplication(Frozen):
         different = ~self.pairs.same_text
         found = int(different.sum())
         if not found:
-            return "No pair of different texts is that sure." if self.possible else ""
+            return "No pair of different texts is sure enough to be taken for duplicates." if self.possible else ""
         expected = round(float(self.pairs.probability[different].sum()))
         pairs = "1 pair of different texts is a" if found == 1 else f"{found:,} pairs of different texts are"
         return (
