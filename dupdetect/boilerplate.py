@@ -1,12 +1,12 @@
-"""Boilerplate: sentences and lines that a large part of a collection shares, such as signatures and form headings.
+"""Boilerplate: what a large part of a collection ends in, such as signatures and disclaimers.
 
-They say nothing of what is asked, and yet two different questions above one long signature look alike. So a collection
-is compared without them. What a text is, which texts are the same, and what comes out stay as they are.
+It says nothing of what is asked, and yet two different questions above one long signature look alike. So a collection
+is compared without it. What a text is, which texts are the same, which words the encoder does not know, what guards see
+and what comes out stay as they are.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections import Counter
@@ -23,7 +23,8 @@ _LEAST_WORDS = 4  # shorter ones alone hardly move a vector
 _EXAMPLE_CHARACTERS = 60
 _LINE_END = "\u2424"  # Unicode's symbol for a new line; a canonical form has no line ends
 _LINE_ENDS = re.compile(r"\r\n?|\n|(?=<(?:br|/p|/div|/li|/tr|/td|/h[1-6]|/blockquote)\b)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
+_ASKS = re.compile(r":|\?")  # a question, or a field of a form, which can hold what matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,58 +39,67 @@ class Boilerplate:
     sentences: tuple[tuple[str, int], ...]
     rest: Mapping[str, str]
 
-    def notes(self) -> tuple[str, ...]:
-        """Return a sentence on what is left out, if anything is."""
+    def notes(self, *, left_out: bool) -> tuple[str, ...]:
+        """Return a sentence on what was found, if anything was, and whether it is left out."""
         if not self.sentences:
             return ()
         first = self.sentences[0][0]
         short = first if len(first) <= _EXAMPLE_CHARACTERS else f"{first[:_EXAMPLE_CHARACTERS]}..."
         more = f" and {len(self.sentences) - 1:,} more" if len(self.sentences) > 1 else ""
-        sentences = "sentences" if more else "a sentence"
+        if left_out:
+            return (
+                f"{len(self.rest):,} texts are compared without their ends, which many texts share, such as {short!r}"
+                f"{more} (run.json lists them). Where such an end is what is asked, this is wrong.",
+            )
         return (
-            f"{len(self.rest):,} texts are compared without {sentences} that many texts share, such as {short!r}{more} "
-            "(run.json lists them). To compare texts as they are: --whole-texts.",
+            f"{len(self.rest):,} texts have ends that many texts share, such as {short!r}{more} (run.json lists them). "
+            "Different questions above one long signature look alike; --without-boilerplate compares without them.",
         )
 
 
 def find_boilerplate(texts: Iterable[str]) -> Boilerplate:
-    """Return what a large part of the texts shares: sentences or lines that stand in at least 20 different texts and in
-    2 % of them, and hold at least four words, or stand beside one that does.
+    """Return what a large part of the texts ends in: the last sentences or lines of a text, as far as each stands in at
+    least 20 different texts and in 2 % of them, if one of them holds at least four words.
 
-    A text of nothing else is left whole. Texts with the same canonical form count once, as the first of them in
-    alphabetical order, so that the result does not depend on the order of the rows, nor on repeated ones.
+    Never the first piece of a text, nor one with a question mark or a colon, which may be what is asked or a field of a
+    form. Texts with the same canonical form count once, as the one with the most pieces, of several the first in
+    alphabetical order, so that the result does not depend on the order of the rows.
     """
-    by_form: dict[str, str] = {}
+    spellings: dict[str, set[str]] = {}
     for text in texts:
         if form := canonical(text):
-            by_form[form] = min(by_form.get(form, text), text)
-    parts = {form: pieces for form, text in by_form.items() if len(pieces := _pieces(form, text)) > 1}
+            spellings.setdefault(form, set()).add(text)
+    by_form = {form: max((_pieces(text) for text in sorted(some)), key=len) for form, some in spellings.items()}
+    parts = {form: pieces for form, pieces in by_form.items() if len(pieces) > 1}
     counts = Counter(key for pieces in parts.values() for key in {key for key, _ in pieces})
     least = max(_LEAST_TEXTS, math.ceil(_LEAST_SHARE * len(by_form)))
     shared = {key for key, count in counts.items() if count >= least}
     rest: dict[str, str] = {}
     left_out: Counter[str] = Counter()
     for form, pieces in parts.items():
-        out = _left_out([key for key, _ in pieces], shared)
-        left = canonical(" ".join(piece for (_, piece), gone in zip(pieces, out, strict=True) if not gone))
-        if left and any(out):
+        end = _first_left_out(pieces, shared)
+        left = canonical(" ".join(piece for _, piece in pieces[:end]))
+        if end < len(pieces) and left:
             rest[form] = left
-            left_out.update({key for (key, _), gone in zip(pieces, out, strict=True) if gone})
+            left_out.update({key for key, _ in pieces[end:]})
     return Boilerplate(tuple(sorted(left_out.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))), rest)
 
 
-def _left_out(keys: Sequence[str], shared: Collection[str]) -> list[bool]:
-    """Return for each piece of a text whether it is in a row of shared ones, one of which is long."""
-    out: list[bool] = []
-    for frequent, run in itertools.groupby(keys, shared.__contains__):
-        pieces = list(run)
-        gone = frequent and any(len(key.split()) >= _LEAST_WORDS for key in pieces)
-        out += [gone] * len(pieces)
-    return out
+def _first_left_out(pieces: Sequence[tuple[str, str]], shared: Collection[str]) -> int:
+    """Return how many of the pieces of a text stay, from its beginning: all where none of its last ones is long, or
+    where there are no others."""
+    end = len(pieces)
+    while end > 1 and pieces[end - 1][0] in shared and not _ASKS.search(pieces[end - 1][1]):
+        end -= 1
+    long = any(len(key.split()) >= _LEAST_WORDS for key, _ in pieces[end:])
+    nothing_else = end == 1 and pieces[0][0] in shared
+    return end if long and not nothing_else else len(pieces)
 
 
-def _pieces(form: str, text: str) -> list[tuple[str, str]]:
-    """Return the sentences and lines of a text: the canonical form of each, and with the signs at its end."""
-    lines = canonical(_LINE_ENDS.sub(f" {_LINE_END} ", text)).split(_LINE_END) if _LINE_ENDS.search(text) else [form]
+def _pieces(text: str) -> list[tuple[str, str]]:
+    """Return the sentences and lines of a text: the canonical form of each, and folded likewise with the signs at its
+    end, which say whether it asks.
+    """
+    lines = canonical(f"{_LINE_ENDS.sub(f' {_LINE_END} ', text)} {_LINE_END}").split(_LINE_END)
     pieces = [piece for line in lines for piece in _SENTENCE_END.split(line.strip()) if piece]
     return [(canonical(piece), piece) for piece in pieces]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.boilerplate import Boilerplate, find_boilerplate
+from dupdetect.boilerplate import find_boilerplate
 from dupdetect.calibration import Calibration
 from dupdetect.clustering import Resolution, connection_strength, resolve
 from dupdetect.crowded import crowded
@@ -54,7 +54,7 @@ def deduplicated(
     search: Search,
     work: Path | None,
     told_apart: Collection[str],
-    whole_texts: bool,
+    without_boilerplate: bool,
     estimated_precision: float | None,
     progress: Progress,
     find: Callable[[EncodedTexts], SimilarPairs] | None = None,
@@ -67,12 +67,11 @@ def deduplicated(
     library = index_library() if search == "ann" else ""
     seconds: dict[str, float] = {}
     cached_before = cached_texts(encoder)
-    boilerplate = Boilerplate((), {})
-    if not whole_texts:
-        with _timed(seconds, "boilerplate"):
-            boilerplate = find_boilerplate(asked.texts)
+    with _timed(seconds, "boilerplate"):
+        boilerplate = find_boilerplate(asked.texts)
     with _timed(seconds, "encode"):
-        texts = encode_texts(encoder, asked.texts, progress, guards, boilerplate.rest)
+        rest = boilerplate.rest if without_boilerplate else {}
+        texts = encode_texts(encoder, asked.texts, progress, guards, rest)
         missed = unread(texts, truncated_texts(encoder, texts), texts.position)
     cached = cached_texts(encoder) - cached_before
     with _timed(seconds, "search"):
@@ -114,7 +113,13 @@ def deduplicated(
         ruled_out=ruled_out,
         possible=possible,
         drawn=drawn,
-        notes=(*asked.notes, *decided.notes, *boilerplate.notes(), *missed.notes, *search_notes),
+        notes=(
+            *asked.notes,
+            *decided.notes,
+            *boilerplate.notes(left_out=without_boilerplate),
+            *missed.notes,
+            *search_notes,
+        ),
         run={
             "model": model,
             "keep": str(policy),
@@ -123,6 +128,7 @@ def deduplicated(
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
             "unknown_word_rows": missed.unknown_rows,
+            "without_boilerplate": without_boilerplate,
             "boilerplate": [{"sentence": sentence, "texts": count} for sentence, count in boilerplate.sentences],
             "encoded_texts": len(set(texts.read)) - cached,
             "cached_texts": cached,

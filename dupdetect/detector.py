@@ -26,7 +26,7 @@ from dupdetect.artifacts import (
 )
 from dupdetect.atomic import atomic_folder
 from dupdetect.best_matches import best_matches
-from dupdetect.calibration import Calibration, Criterion, MaxF1, cap_where
+from dupdetect.calibration import Calibration, Criterion, EstimatedPrecision, MaxF1, cap_where
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.deduplicating import deduplicated
 from dupdetect.encoded_texts import encode_texts, truncated_texts, unread
@@ -312,7 +312,7 @@ class Detector:
         search: Literal["exact", "ann"] = "exact",
         work: str | Path | None = None,
         told_apart: Collection[str] = (),
-        whole_texts: bool = False,
+        without_boilerplate: bool = False,
         estimated_precision: float | None = None,
         progress: Progress = silent,
     ) -> Deduplication:
@@ -325,9 +325,9 @@ class Detector:
         the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
         told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
         can match a third text.
-        whole_texts: compare texts as they are. Otherwise sentences and lines that stand in at least 20 different
-        texts and in 2 % of them, signatures say, are left out of the comparison, and a note says so
-        (`dupdetect.boilerplate`).
+        without_boilerplate: compare texts without their last sentences and lines, as far as these stand in at least 20
+        different texts and in 2 % of them: signatures, say (`dupdetect.boilerplate`). Otherwise a note says that there
+        are such.
         estimated_precision: take for duplicates the most similar pairs only, so many that this share of them, in
         (0, 1], are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None
         for all that reach the threshold. The command line asks for 0.95, unless the threshold was chosen for a
@@ -346,6 +346,8 @@ class Detector:
         """
         if search not in ("exact", "ann"):
             raise InputError(f"There is no search={search!r}: it is 'exact' or 'ann'.")
+        if estimated_precision is not None:
+            EstimatedPrecision(estimated_precision)  # refused before anything is encoded
         policy = parse_keep(keep)
         asked = as_questions(questions, text=text, id=id)
         check_keep(policy, asked)
@@ -359,7 +361,7 @@ class Detector:
             search=search,
             work=None if work is None else Path(work),
             told_apart=frozenset(told_apart),
-            whole_texts=whole_texts,
+            without_boilerplate=without_boilerplate,
             estimated_precision=estimated_precision,
             progress=progress,
         )

@@ -51,8 +51,8 @@ class EncodedTexts:
     position: (m,) int64, the form of each of the m texts given, -1 for blank ones.
     embeddings: (n, d) float32 unit rows.  unknown: for each form the words that the encoder does not know, sorted.
     group: (n,) int64 from 0, never falling; forms of one group are compared. A form without a known word is alone.
-    guards: what lowers the score of a pair; None for nothing.  guarded: what they look at; for the capital letters, of
-    several texts with one form the first in alphabetical order.
+    guards: what lowers the score of a pair; None for nothing.  guarded: what they look at: what is compared, and
+    the forms where these are others.
     """
 
     forms: tuple[str, ...]
@@ -62,7 +62,7 @@ class EncodedTexts:
     unknown: tuple[tuple[str, ...], ...]
     group: NDArray[np.int64]
     guards: Guards | None
-    guarded: GuardedTexts
+    guarded: tuple[GuardedTexts, ...]
 
     def comparable(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (n,) bool: may these two be duplicates at all?
@@ -81,7 +81,8 @@ class EncodedTexts:
         """
         fired = np.zeros((len(left), len(GUARDS)), dtype=np.bool_)
         written = (left >= 0) & (right >= 0)
-        fired[written] = self.guarded.fired(left[written], right[written])
+        for guarded in self.guarded:
+            fired[written] |= guarded.fired(left[written], right[written])
         return fired
 
     def score(
@@ -205,22 +206,23 @@ def encode_texts(
         forms, position = forms[1:], position - 1
     if not forms:
         nothing = np.zeros((0, encoder.dimension), dtype=np.float32)
-        return EncodedTexts((), (), position, nothing, (), position[:0], guards, GuardedTexts(()))
+        return EncodedTexts((), (), position, nothing, (), position[:0], guards, (GuardedTexts(()),))
     read = [rest.get(form, form) for form in forms]
-    unknown = encoder.unknown_words(read) if isinstance(encoder, LimitedVocabulary) else [()] * len(read)
+    unknown = encoder.unknown_words(forms) if isinstance(encoder, LimitedVocabulary) else [()] * len(forms)
     if len(unknown) != len(forms):
         raise InputError(f"The encoder's unknown words: there are {len(unknown)} rows for {len(forms)} texts.")
     # No word is empty, so that a form without a known word has a key that no other form has.
-    keys = [("", text) if words == (text,) else words for text, words in zip(read, unknown, strict=True)]
+    keys = [("", form) if words == (form,) else words for form, words in zip(forms, unknown, strict=True)]
     order = sorted(range(len(forms)), key=keys.__getitem__)
     place = np.empty(len(forms) + 1, dtype=np.int64)
     place[order], place[-1] = np.arange(len(forms)), -1
     forms, read = [forms[slot] for slot in order], [read[slot] for slot in order]
     group = np.cumsum([0, *(keys[slot] != keys[before] for before, slot in itertools.pairwise(order))])
-    written: dict[str, str] = {}
+    spellings: list[set[str]] = [set() for _ in forms]
     for text, slot in zip(given, place[position].tolist(), strict=True):
         if slot >= 0:
-            written[forms[slot]] = min(written.get(forms[slot], text), text)
+            spellings[slot].add(text)
+    guarded = GuardedTexts(read, spellings)
     encoded = list(dict.fromkeys(read))
     with progress("Encoding", len(encoded), "text") as advance:
         embeddings = unit_rows(encoder.encode(encoded, progress=advance), "The encoder's vectors", rows=len(encoded))
@@ -235,7 +237,7 @@ def encode_texts(
         tuple(unknown[slot] for slot in order),
         group,
         guards,
-        GuardedTexts(read, [written[form] for form in forms]),
+        (guarded, GuardedTexts(forms, spellings)) if rest else (guarded,),
     )
 
 

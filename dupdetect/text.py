@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from dupdetect.markup import without_markup
 
-__all__ = ["canonical", "is_blank", "is_missing", "readable", "unique_canonical"]
+__all__ = ["canonical", "is_blank", "is_missing", "readable", "stream_safe", "unique_canonical"]
 
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
 _ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
@@ -84,7 +84,7 @@ def _fold(text: str) -> str:
     text = readable(text)
     if not text.isascii():
         text = _HALF_PAIR.sub("\ufffd", text)
-        text = unicodedata.normalize("NFC", _stream_safe(text)).translate(_TYPOGRAPHY)
+        text = unicodedata.normalize("NFC", stream_safe(text)).translate(_TYPOGRAPHY)
         text = "".join(_visible(c) for c in text)
     elif "`" in text:
         text = text.replace("`", "'")
@@ -95,7 +95,7 @@ def _fold(text: str) -> str:
     return text.rstrip(_END) or text
 
 
-def _stream_safe(text: str) -> str:
+def stream_safe(text: str) -> str:
     """Leave out combining marks beyond `_MARKS_IN_A_ROW`, as the stream-safe form of Unicode Annex 15 bounds them."""
     marks = 0
     kept = []

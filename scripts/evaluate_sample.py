@@ -64,8 +64,8 @@ def main() -> None:
         except UnreachableCriterionError as error:
             rows[name] = {"refused": str(error)}
     signed = dataclasses.replace(questions, texts=tuple(map(with_signature, questions.ids, questions.texts)))
-    for name, whole in (("signatures added, compared whole", True), ("signatures added", False)):
-        rows[name] = measure(detector.deduplicate(signed, whole_texts=whole), group, family)
+    for name, without in (("signatures added", False), ("signatures added, --without-boilerplate", True)):
+        rows[name] = measure(detector.deduplicate(signed, without_boilerplate=without), group, family)
     show(rows)
     RESULTS.write_text(json.dumps(record(detector, rows), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -10,6 +10,7 @@ from conftest import HashingEncoder
 from dupdetect import Detector
 from dupdetect.boilerplate import find_boilerplate
 from dupdetect.cli import cli
+from dupdetect.guards import Guards
 from dupdetect.text import canonical
 
 SIGNATURE = "Kind regards\nJane Doe\nCustomer care of Northgate Partners\nPhone 555 0100"
@@ -37,6 +38,21 @@ def test_lines_end_as_programs_end_them(line_end):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "How do I close my account for good? Regards, {}",  # first, and a question
+        "{} is my name. How do I close my account for good?",  # a question
+        "Please send me a refund for order no. {}",
+        "{} is broken\nWhich device do you use it on? Android",
+        "{} is broken\nThe device that I use it on: Android",  # a field of a form
+        "Please answer soon if you can\n{}",  # first
+    ],
+)
+def test_what_may_be_asked_stays(text):
+    assert find_boilerplate(text.format(question) for question in QUESTIONS).rest == {}
+
+
+@pytest.mark.parametrize(
     ("texts", "why"),
     [
         (signed(QUESTIONS[:19]), "too few texts"),
@@ -50,7 +66,7 @@ def test_lines_end_as_programs_end_them(line_end):
 )
 def test_what_is_left_alone(texts, why):
     assert find_boilerplate(texts).sentences == (), why
-    assert find_boilerplate(texts).notes() == ()
+    assert find_boilerplate(texts).notes(left_out=True) == ()
 
 
 def test_twenty_texts_are_enough_and_two_percent_are_needed():
@@ -66,12 +82,13 @@ def test_a_text_of_nothing_else_stays_whole():
 
 
 def test_short_lines_go_only_beside_long_ones():
-    texts = [f"Hello\n{question}\nJane Doe\nCustomer care of Northgate Partners" for question in QUESTIONS]
+    texts = [f"Hello\n{question}\nJane Doe\nCustomer care of Northgate Partners\nBye" for question in QUESTIONS]
     assert find_boilerplate(texts).rest[canonical(texts[0])] == f"hello {QUESTIONS[0]}"
 
 
 def test_the_order_of_rows_and_repeated_rows_mean_nothing():
-    texts = signed() + [text.replace("\n", " ") for text in signed()[:25]]  # equal forms, with lines and without
+    texts = signed() + [text.replace("\n", " ").upper() for text in signed()]  # equal forms, with lines and without
+    assert len(find_boilerplate(texts).rest) == 30
     shuffled = [*texts, *texts[::3]]
     random.Random(1).shuffle(shuffled)
     one, other = find_boilerplate(texts), find_boilerplate(shuffled)
@@ -83,30 +100,42 @@ def test_the_rest_is_canonical_and_never_blank():
     pieces = ["Sent from my small phone.", "One two three four!", "Why?", "...", "<b>a</b>", "-- ", "\u2424", "Ä ß"]
     texts = ["\n".join(rng.choice([*pieces, f"q{n}"]) for _ in range(rng.randint(1, 5))) for n in range(400)]
     found = find_boilerplate(texts)
-    assert len(found.rest) > 50
+    assert len(found.rest) > 20
     assert all(rest and canonical(rest) == rest != form for form, rest in found.rest.items())
 
 
 def test_deduplicate_compares_what_is_left(detector):
     texts = [*signed(), "w1 x1 y1 z1 please"]
     plain = detector.deduplicate([*QUESTIONS, texts[-1]])
-    whole = detector.deduplicate(texts, whole_texts=True)
-    result = detector.deduplicate(texts)
+    whole = detector.deduplicate(texts)
+    result = detector.deduplicate(texts, without_boilerplate=True)
     assert np.array_equal(result.pairs.similarity, plain.pairs.similarity)
     assert np.array_equal(result.duplicate_of, plain.duplicate_of)
     assert len(result.pairs) == 1 < len(whole.pairs)
     assert result.questions.texts == tuple(texts)
     (note,) = (note for note in result.notes if "share" in note)
-    assert note.startswith("30 texts are compared without sentences that many texts share, such as 'customer care of")
-    assert {"sentence": "jane doe", "texts": 30} in result.run["boilerplate"]
-    assert whole.run["boilerplate"] == []
-    assert not any("share" in note for note in whole.notes)
+    assert note.startswith(
+        "30 texts are compared without their ends, which many texts share, such as 'customer care of"
+    )
+    (note,) = (note for note in whole.notes if "share" in note)
+    assert note.startswith("30 texts have ends that many texts share, such as 'customer care of")
+    assert {"sentence": "jane doe", "texts": 30} in result.run["boilerplate"] == whole.run["boilerplate"]
+    assert (result.run["without_boilerplate"], whole.run["without_boilerplate"]) == (True, False)
+
+
+def test_guards_see_what_is_left_out(calibration):
+    phones = ["Sent from my Android phone today", "Sent from my iPhone phone today"]
+    texts = [f"{question}\n{phone}" for question in QUESTIONS for phone in phones]
+    detector = Detector(HashingEncoder(), calibration, "hashing", Guards(-1.0)).at(threshold=0.9)
+    result = detector.deduplicate(texts, without_boilerplate=True)
+    assert len(result.pairs) == 0
+    assert result.ruled_out.counts()["alternatives"] == 30
 
 
 def test_texts_alike_but_for_boilerplate_are_pairs_not_one_text(calibration):
     encoder = HashingEncoder()
     texts = [*signed(), QUESTIONS[3]]
-    result = Detector(encoder, calibration, "hashing").deduplicate(texts)
+    result = Detector(encoder, calibration, "hashing").deduplicate(texts, without_boilerplate=True)
     assert result.duplicate_of[30] == 3
     assert result.similarity[30] == pytest.approx(1, abs=1e-6)
     assert len(set(result.text_of.tolist())) == 31
@@ -120,7 +149,7 @@ def test_the_command_line_says_what_is_left_out(tmp_path):
     export.write_text(f"body\n{cells}\n")
     said = CliRunner().invoke(cli, ["dedupe", str(export)])
     assert said.exit_code == 0
-    assert "30 texts are compared without sentences that many texts share" in said.stderr
-    said = CliRunner().invoke(cli, ["dedupe", str(export), "--whole-texts", "--overwrite"])
+    assert "30 texts have ends that many texts share" in said.stderr
+    said = CliRunner().invoke(cli, ["dedupe", str(export), "--without-boilerplate", "--overwrite"])
     assert said.exit_code == 0
-    assert "share" not in said.stderr
+    assert "30 texts are compared without their ends" in said.stderr

@@ -1,6 +1,7 @@
 """Guards: what they fire for, what they leave alone, and what that does to scores, matches and survivors."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from dupdetect.text import canonical
 
 def names(first, second):
     forms = [canonical(first), canonical(second)]
-    fired = GuardedTexts(forms, [first, second]).fired(np.array([0]), np.array([1]))[0]
+    fired = GuardedTexts(forms, [[first], [second]]).fired(np.array([0]), np.array([1]))[0]
     return [name for name, fires in zip(GUARDS, fired, strict=True) if fires]
 
 
@@ -62,7 +63,7 @@ def names(first, second):
         ("word order", "private \u2192 public, how", "public \u2192 private, how"),
         ("names", "What is the capital of Peru?", "what is the capital of Chile"),
         ("names", "How long is the flight from Oslo to New York?", "How long is a flight from Oslo to Los Angeles?"),
-        ("names", "How do I install Blender on my server?", "How can I install GIMP on my server?"),
+        ("names", "How do I install Blender on my server?", "How can I install Krita on my server?"),
         ("names", "Does the VPN work at home?", "Does the SSO work at home?"),
         ("names", "My order is lost.\nWhere is the DHL parcel?", "My order is lost. Where is my UPS parcel?"),
         ("names", "<p>Is it cold in Norway\u2019s north?</p>", "is it cold in Peru's north"),
@@ -95,6 +96,8 @@ def test_a_guard_fires_where_texts_differ_in_nothing_else(guard, first, second):
         ("Why is the sky blue", "Why the sky is blue"),
         ("Monday or Friday", "Friday"),  # a common one
         ("PDF export", "the export of a PDF"),
+        ("how can I CANCEL my plan", "how can I TERMINATE my plan"),  # stressed
+        ("who works in HR here", "who works in Human Resources here"),  # initials
         ("tea and coffee: tea and coffee", "coffee and tea: coffee and tea"),
         ("save money fast: money", "save fast money: money"),
         ("What is the capital of peru?", "what is the capital of chile"),  # no capital letters
@@ -403,9 +406,24 @@ def test_pairs_told_apart_are_still_drawn_for_review(detector):
     assert again.counts["ruled_out_in_one_cluster"] == together.sum()
 
 
+def test_a_spelling_without_capital_letters_takes_no_names_away(detector):
+    texts = ["why does my colleague Anna have to sign", "why does my colleague Maria have to sign"]
+    for more in ([], [texts[0].upper()], [texts[1].lower()]):
+        result = guarded(detector).deduplicate([*texts, *more])
+        assert result.ruled_out.counts()["names"] == 1
+        assert result.counts["removed"] == len(more)
+
+
+@pytest.mark.parametrize("text", ["." * 100_000 + "x", "=" * 100_000, "o Ab " * 20_000, "e\u0301\u0316" * 30_000])
+def test_reading_takes_linear_time(text):
+    start = time.process_time()
+    read(canonical(text), [text])
+    assert time.process_time() - start < 2
+
+
 def test_texts_without_a_pair_are_not_read(detector, monkeypatch):
     read_texts = []
-    monkeypatch.setattr(guards_module, "read", lambda form: read_texts.append(form) or read(form))
+    monkeypatch.setattr(guards_module, "read", lambda form, written: read_texts.append(form) or read(form, written))
     guarded(detector).deduplicate([f"{letter}a {letter}b {letter}c {letter}d" for letter in "abcdefgh"])
     assert read_texts == []
 

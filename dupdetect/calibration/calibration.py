@@ -181,16 +181,16 @@ class Calibration:
 
         scores: (m,) of all pairs of the file at or above the threshold. The estimate is the mean probability of those
         that are accepted, so it holds as far as the file is like the labelled pairs. Where no threshold reaches it,
-        none of these pairs is accepted.
+        none of these pairs is accepted; without pairs there is nothing to estimate, and the calibration stays.
         """
         criterion = EstimatedPrecision(precision)
         levels, sizes = np.unique(np.asarray(scores, dtype=np.float32), return_counts=True)
-        threshold = self.threshold
-        if len(levels):
-            levels, sizes = levels[::-1], sizes[::-1]
-            share = np.cumsum(self.probability(levels) * sizes) / np.cumsum(sizes)
-            enough = np.flatnonzero(share >= criterion.precision)
-            threshold = float(levels[enough[-1]] if len(enough) else np.nextafter(levels[0], np.float32(2)))
+        if not len(levels):
+            return self
+        levels, sizes = levels[::-1], sizes[::-1]
+        share = np.cumsum(self.probability(levels) * sizes) / np.cumsum(sizes)
+        enough = np.flatnonzero(share >= criterion.precision)
+        threshold = float(levels[enough[-1]] if len(enough) else np.nextafter(levels[0], np.float32(2)))
         return replace(self, threshold=threshold, criterion=criterion)
 
     def check_encoder(self, fingerprint: str) -> None:

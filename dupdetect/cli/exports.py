@@ -69,10 +69,10 @@ _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
     "pairs, and a sample says how many (needs the extra ann).",
 )
 @click.option(
-    "--whole-texts",
+    "--without-boilerplate",
     is_flag=True,
-    help="Compare texts as they are. Otherwise what stands in 2 % of them and in 20 at least is left out of the "
-    "comparison, sentence by sentence (signatures, disclaimers), and the run says so.",
+    help="Compare texts without their last sentences and lines, as far as these stand in 2 % of them and in 20 at "
+    "least: signatures, disclaimers.",
 )
 @click.option(
     "--estimated-precision",
@@ -102,7 +102,7 @@ def dedupe(
     output: str | None,
     keep: str,
     search: Literal["exact", "ann"],
-    whole_texts: bool,
+    without_boilerplate: bool,
     estimated_precision: float | None,
     point: dict[str, Any],
     model: str | None,
@@ -164,7 +164,7 @@ def dedupe(
             search=search,
             work=work and work / "pairs",
             told_apart=apart,
-            whole_texts=whole_texts,
+            without_boilerplate=without_boilerplate,
             estimated_precision=_precision(estimated_precision, detector),
             progress=show,
         )

@@ -26,7 +26,7 @@ from dupdetect.cli.options import (
     table_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show
-from dupdetect.errors import InputError
+from dupdetect.errors import DupdetectError, InputError
 
 if TYPE_CHECKING:
     from dupdetect.index import Hit, QuestionIndex
@@ -205,7 +205,7 @@ def classify(folder: str, text: str, top: int, as_json: bool) -> None:
 @click.option("-o", "--output", metavar="DIR", callback=output_name, help="Write what `dupdetect dedupe` writes.")
 @click.option(
     "--estimated-precision",
-    type=float,
+    type=click.FloatRange(0, 1),
     metavar="P",
     help="With -o, as for `dupdetect dedupe`: only the most similar pairs, an estimated share P of them duplicates.",
 )
@@ -222,8 +222,8 @@ def duplicates(
 ) -> None:
     """Find the duplicates among the questions of INDEX; of several, the one that was added first stays.
 
-    The clusters are listed or, with -o, a folder is written as `dupdetect dedupe --whole-texts --estimated-precision 0`
-    would write it: with questions.csv, pairs.csv, report.html and so on, for `dupdetect review` too. Pairs that
+    The clusters are listed or, with -o, a folder is written as `dupdetect dedupe --estimated-precision 0` would
+    write it: with questions.csv, pairs.csv, report.html and so on, for `dupdetect review` too. Pairs that
     reviewers of an earlier result in DIR have told apart do not count.
 
     \b
@@ -243,7 +243,7 @@ def duplicates(
     apart = told_apart(target)
     with _opened(folder) as known:
         result: Deduplication = known.duplicates(
-            told_apart=apart, estimated_precision=estimated_precision, progress=show
+            told_apart=apart, estimated_precision=estimated_precision or None, progress=show
         )
     result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     for note in result.notes:
@@ -336,7 +336,8 @@ def _opened_to_add(folder: str, model: str | None, point: dict[str, Any], cache:
 
     named = model is not None or any(value is not None for value in point.values())
     detector = load_detector(model).at(**point) if named else None
-    there = Path(folder).exists() and not is_empty_folder(folder)
+    was_there = Path(folder).exists()
+    there = was_there and not is_empty_folder(folder)
     known = QuestionIndex.open(folder, detector) if there else QuestionIndex.create(folder, detector)
     try:
         if cache is not None:
@@ -345,9 +346,20 @@ def _opened_to_add(folder: str, model: str | None, point: dict[str, Any], cache:
         with known:
             yield known
     except BaseException:
-        if not there:
+        if not there and not _holds_questions(folder):
             shutil.rmtree(folder, ignore_errors=True)
+            if was_there:
+                Path(folder).mkdir(exist_ok=True)
         raise
+
+
+def _holds_questions(folder: str) -> bool:
+    """Tell whether something was added before whatever went wrong."""
+    try:
+        with _opened(folder) as known:
+            return len(known) > 0
+    except DupdetectError:
+        return False
 
 
 def _list_clusters(folder: str, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +59,14 @@ class Guards:
 class GuardedTexts:
     """Some texts, each read once, when a pair with it is asked about."""
 
-    def __init__(self, forms: Sequence[str], written: Sequence[str] | None = None) -> None:
+    def __init__(self, forms: Sequence[str], written: Sequence[Collection[str]] | None = None) -> None:
         """Keep n canonical texts.
 
-        written: (n) the same with their capital letters, by which names are told; they may have more words. None where
-        they are not known, so that nothing is a name.
+        written: (n) of each the ways that it is written, with capital letters, by which names are told; they may have
+        more words. None where they are not known, so that nothing is a name.
         """
         self._forms = forms
-        self._written = forms if written is None else written
+        self._written = [()] * len(forms) if written is None else written
         self._readings: list[Reading | None] = [None] * len(forms)
         # Equal values have equal numbers, so that most pairs are decided by comparing numbers.
         self._codes: dict[tuple[str, Hashable], int] = {}

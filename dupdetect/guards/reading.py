@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS
@@ -12,7 +13,7 @@ from dupdetect.text import canonical
 
 __all__ = ["Reading", "read"]
 
-_ARROW = re.compile(r"[-=]+>|\u2192|\u21d2")
+_ARROW = re.compile(r"(?<![-=])[-=]+>|\u2192|\u21d2")
 # Words with inner apostrophes and hyphens; numbers with inner points and commas.
 _TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|(?<![\w.,])[.,]\d+|\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
@@ -40,10 +41,10 @@ class Reading:
     tokens: tuple[str, ...]
 
 
-def read(form: str, written: str = "") -> Reading:
+def read(form: str, written: Iterable[str] = ()) -> Reading:
     """Return what guards look at in a canonical text.
 
-    written: the text with its capital letters, and perhaps more; without it nothing is a name.
+    written: the ways that it is written, with capital letters and perhaps more; a name in one of them is one.
 
     >>> reading = read("why can't i open 2 pdf files")
     >>> reading.numbers, reading.negated, sorted(reading.listed), sorted(reading.frame)
@@ -62,7 +63,8 @@ def read(form: str, written: str = "") -> Reading:
             listed.add(token)
         elif token not in SMALL_WORDS:
             frame.add(_singular(token))
-    capitalised = {_singular(word) for word in _tokens(canonical(" ".join(sorted(capitalised_words(written)))))}
+    words = sorted(frozenset().union(*map(capitalised_words, written)))
+    capitalised = {_singular(word) for word in _tokens(canonical(" ".join(words)))}
     names = frozenset(capitalised.intersection(map(_singular, tokens)))
     return Reading(
         numbers=frozenset(numbers),

@@ -302,7 +302,7 @@ class QuestionIndex:
         (found,) = self._best([text], 1, lambda scored: 1 if scored else None, labelled=False)
         if not found:
             return Check(text, False, None, None)
-        return Check(text, found[0].duplicate, _hit(found[0]), self.detector.explain(text, found[0].known.written))
+        return Check(text, found[0].duplicate, _hit(found[0]), self.detector.explain(text, found[0].known.text))
 
     def classify(self, text: str, *, top: int = 5) -> Classification:
         """Return the class of a text: the label of the question, of those with one, that it is most likely a duplicate
@@ -316,7 +316,9 @@ class QuestionIndex:
         """Return what `classify` returns for each text, in less time: they are encoded and compared together."""
         _check_texts(texts)
         _check_count(top, "top")
-        found = self._best(texts, top, lambda scored: _reach_classes(scored, top), labelled=True)
+        # Where there are fewer classes, looking for so many would read every text.
+        ranked = max(1, min(top, self.counts["classes"]))
+        found = self._best(texts, ranked, lambda scored: _reach_classes(scored, ranked), labelled=True)
         return [_classification(text, scored, top) for text, scored in zip(texts, found, strict=True)]
 
     def duplicates(
@@ -327,7 +329,7 @@ class QuestionIndex:
         progress: Progress = silent,
     ) -> Deduplication:
         """Return what `Detector.deduplicate` would say of all questions, in the order in which they were added, with
-        keep="first", whole_texts=True and what `unmerge` remembers. Nothing is encoded or compared anew.
+        keep="first", and what `unmerge` remembers. Nothing is encoded or compared anew.
 
         told_apart: more keys of pairs that a reviewer has told apart.  estimated_precision: as there.
         """
@@ -454,7 +456,7 @@ class QuestionIndex:
             search="exact",
             work=None,
             told_apart=snapshot.told_apart.union(told_apart),
-            whole_texts=True,
+            without_boilerplate=False,
             estimated_precision=estimated_precision,
             progress=progress,
             find=pairs.of,

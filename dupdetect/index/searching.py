@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -24,8 +25,8 @@ _DEEPER = 4
 
 
 class _Known(NamedTuple):
-    """A distinct text: its slot and form, how it is written (of its questions, the first in alphabetical order, as
-    `encode_texts` has it), the one of them that was added first, and how many there are."""
+    """A distinct text: its slot and form, the ways that it is written as a JSON list, the one of its questions that was
+    added first, and how many there are."""
 
     slot: int
     form: str
@@ -116,7 +117,8 @@ def _known(connection: sqlite3.Connection, slots: list[int], by_label: bool) -> 
         found += itertools.starmap(
             _Known,
             connection.execute(
-                "SELECT slot, forms.form, (SELECT min(text) FROM questions WHERE form = forms.number), "  # noqa: S608 - no values
+                "SELECT slot, forms.form, "  # noqa: S608 - no values
+                "(SELECT json_group_array(DISTINCT text) FROM questions WHERE form = forms.number), "
                 "min(questions.number), id, text, label, count(*) "
                 "FROM forms JOIN questions ON questions.form = forms.number "
                 f"WHERE slot IN ({','.join('?' * len(some))}) {which} GROUP BY slot{groups}",
@@ -143,7 +145,9 @@ def _scored(
     fired = np.zeros((len(known), len(GUARDS)), dtype=np.bool_)
     score = similarity
     if guards is not None:
-        guarded = GuardedTexts([form, *(one.form for one in known)], [text, *(one.written for one in known)])
+        guarded = GuardedTexts(
+            [form, *(one.form for one in known)], [[text], *(json.loads(one.written) for one in known)]
+        )
         fired = guarded.fired(np.zeros(len(known), dtype=np.int64), np.arange(1, len(known) + 1))
         fired[same] = False
         score = guards.score(similarity, fired)
