@@ -341,8 +341,9 @@ class Detector:
         expect a lower precision here than the calibration states.
 
         Of more than 10 million pairs of texts only those of a removed row and one that stays are listed, and a note
-        says so; what stays and what is a cluster is the same. `keep="medoid"`, which needs them all, is an InputError
-        then. An approximate search lists up to 20 for each text if that is more, and is an InputError beyond.
+        says so; what stays and what is a cluster is as if all were. No precision is estimated then, and the threshold
+        of the detector decides. `keep="medoid"`, which needs them all, is an InputError then. An approximate search
+        lists up to 20 for each text if that is more, and is an InputError beyond.
         """
         if search not in ("exact", "ann"):
             raise InputError(f"There is no search={search!r}: it is 'exact' or 'ann'.")

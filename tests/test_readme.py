@@ -172,6 +172,12 @@ def test_the_table_of_examples_of_a_class_is_the_recorded_one():
     assert encoders["default"] == manifest["encoder"]["fingerprint"]
 
 
+def test_the_load_of_the_service_is_the_recorded_one():
+    run = json.loads((RESULTS / "service.json").read_text())
+    said = f"answered {run['requests_per_second']:.0f} searches a second, 95 % of them within {run['ms']['p95']:.0f} ms"
+    assert said in " ".join(README.split())
+
+
 def test_the_scale_is_the_recorded_one():
     _, run, fast = json.loads((RESULTS / "scale.json").read_text())["runs"]
     assert f"100,000 short questions took {run['seconds']:.0f} s" in README
