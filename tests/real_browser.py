@@ -18,7 +18,7 @@ class Opened:
         page.on("request", lambda request: self.requests.append(request.url))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running in its thread, where others want their own
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
