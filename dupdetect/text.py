@@ -28,7 +28,7 @@ _ROUNDS = 8
 _MARKS_IN_A_ROW = 30
 # Halves of surrogate pairs: no file can hold them, and no encoder can read them.
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
-_TYPOGRAPHY = str.maketrans(
+_TYPOGRAPHY: dict[int, str | None] = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'", "\u00b4": "'", "`": "'",
         "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u201f": '"', "\u2033": '"',
@@ -38,6 +38,36 @@ _TYPOGRAPHY = str.maketrans(
 )  # fmt: skip
 # Invisible, but they tell the flags of England and Scotland apart.
 _FLAG_LETTERS = frozenset(map(chr, range(0xE0020, 0xE0080)))
+
+
+class _Plain(dict[int, str]):
+    """What stands for a character of a text that is not all ASCII, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        invisible = unicodedata.category(character) == "Cf" and character not in _FLAG_LETTERS
+        return self.setdefault(code, "" if invisible else character)
+
+
+class _Printable(dict[int, str]):
+    """A space for each control character, and every other character itself."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        return self.setdefault(code, character if character.isprintable() or character in _FLAG_LETTERS else " ")
+
+
+class _Marks(dict[str, int]):
+    """How many combining marks a character stands for: 0 for a letter, whatever it carries, and 2 for some marks."""
+
+    def __missing__(self, character: str) -> int:
+        parts = unicodedata.normalize("NFD", character)
+        return self.setdefault(character, len(parts) if unicodedata.combining(parts[0]) else 0)
+
+
+_MARKS = _Marks()
+_PLAIN = _Plain({code: character or "" for code, character in _TYPOGRAPHY.items()})
+_PRINTABLE = _Printable()
 _NO_MARKUP = str.maketrans("<>&", "   ")
 _END = ".?!\u3002\uff01\uff1f\u061f "
 
@@ -84,12 +114,11 @@ def _fold(text: str) -> str:
     text = readable(text)
     if not text.isascii():
         text = _HALF_PAIR.sub("\ufffd", text)
-        text = unicodedata.normalize("NFC", stream_safe(text)).translate(_TYPOGRAPHY)
-        text = "".join(_visible(c) for c in text)
+        text = unicodedata.normalize("NFC", stream_safe(text)).translate(_PLAIN)
     elif "`" in text:
         text = text.replace("`", "'")
     if not text.isprintable():
-        text = "".join(c if c.isprintable() or c in _FLAG_LETTERS else " " for c in text)
+        text = text.translate(_PRINTABLE)
     text = unicodedata.normalize("NFC", text.lower())
     text = " ".join(text.split())
     return text.rstrip(_END) or text
@@ -97,17 +126,16 @@ def _fold(text: str) -> str:
 
 def stream_safe(text: str) -> str:
     """Leave out combining marks beyond `_MARKS_IN_A_ROW`, as the stream-safe form of Unicode Annex 15 bounds them."""
-    marks = 0
+    if text.isascii() or sum(map(_MARKS.__getitem__, text)) <= _MARKS_IN_A_ROW:
+        return text
+    row = 0
     kept = []
     for character in text:
-        marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks <= _MARKS_IN_A_ROW:
+        marks = _MARKS[character]
+        row = row + marks if marks else 0
+        if row <= _MARKS_IN_A_ROW:
             kept.append(character)
     return "".join(kept)
-
-
-def _visible(character: str) -> str:
-    return "" if unicodedata.category(character) == "Cf" and character not in _FLAG_LETTERS else character
 
 
 def is_blank(text: str) -> bool:

@@ -159,6 +159,7 @@ HOSTILE = {
     "nested tags": "<b" * 50_000 + ">" * 50_000,
     "nested paragraphs": "<p" * 50_000 + ">" * 50_000,
     "combining marks": "a" + "\u0301\u0316" * 50_000,
+    "marks of two marks": "a" + "\u0f73" * 50_000,
     "a large number": "&#" + "1" * 100_000 + ";",
     "many zeros": "&#" + "0" * 9_999 + "65;",
     "long": "a" * 10**6,
