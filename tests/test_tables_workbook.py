@@ -343,3 +343,11 @@ class TestBombs:
     def test_rows_that_no_sheet_has(self, row):
         with pytest.raises(InputError, match="a row or column has the number"):
             read(workbook({"S": f'<worksheet><row r="{row}"><c><v>1</v></c></row></worksheet>'}), "export.xlsx")
+
+
+def test_halves_of_surrogate_pairs_are_joined_or_replaced():
+    rows = [["id_xD800_", "text"], ["1", "pay _xD83D__xDE00_ now"], ["_xDBFF_", "pay _xD83D_ now"]]
+    table = read(workbook({"A": rows}), "a.xlsx")
+    assert table.columns == ("id\ufffd", "text")
+    assert table.rows == (("1", "pay \U0001f600 now"), ("\ufffd", "pay \ufffd now"))
+    assert any("3 cells held half of a surrogate pair" in note for note in table.notes)

@@ -38,12 +38,16 @@ def printable(text: str) -> str:
     return LONE_SURROGATE.sub("\ufffd", text)
 
 
+def joined_halves(text: str) -> str:
+    """Return text in which two halves of a surrogate pair are one character; others stay."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
 def _without_halves(text: str) -> tuple[str, list[str]]:
     """Join the surrogate pairs that utf-7, unicode_escape and their like may leave, and replace the halves."""
     if not LONE_SURROGATE.search(text):
         return text, []
-    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-    text, count = LONE_SURROGATE.subn("\ufffd", joined)
+    text, count = LONE_SURROGATE.subn("\ufffd", joined_halves(text))
     note = f"{count:,} {'half' if count == 1 else 'halves'} of surrogate pairs became the replacement character U+FFFD."
     return text, [note] if count else []
 

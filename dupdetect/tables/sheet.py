@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from dupdetect.tables.encoding import joined_halves
 from dupdetect.tables.limits import check_filling, check_unpacked
 from dupdetect.tables.number_formats import number_text
 from dupdetect.tables.office_xml import OfficeArchive
@@ -138,8 +139,11 @@ def _column(letters: str) -> int:
 
 
 def unescaped(text: str) -> str:
-    """Return a text with the characters that XML cannot hold, and that Office writes as _x000D_."""
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+    """Return a text with the characters that XML cannot hold, and that Office writes as _x000D_; beyond U+FFFF as two
+    halves, which become one."""
+    if "_x" not in text:
+        return text
+    return joined_halves(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
 
 
 def _index(written: str) -> int:

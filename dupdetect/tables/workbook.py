@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dupdetect.errors import BadRowsError, EmptyInputError, InputError
-from dupdetect.tables.cells import counted
+from dupdetect.tables.cells import cells_of_columns, counted
+from dupdetect.tables.encoding import LONE_SURROGATE
 from dupdetect.tables.limits import check_filling
 from dupdetect.tables.number_formats import BUILT_IN, GENERAL
 from dupdetect.tables.office_xml import EnoughError, OfficeArchive, without_prefix
@@ -43,6 +44,9 @@ def read_workbook(
     if not found.rows:
         raise EmptyInputError(f"The sheet {chosen.name!r} of {name} is empty. Hand in one with a header and rows.")
     columns, rows, more = _levelled(found.rows, name, on_bad_rows)
+    if any(LONE_SURROGATE.search("".join(row)) for row in (columns, *rows)):
+        columns, rows, halves = cells_of_columns(columns, [*zip(*rows, strict=True)])
+        more += halves
     if found.uncomputed:
         formulas = counted(found.uncomputed, "formula was", "formulas were")
         more.append(
