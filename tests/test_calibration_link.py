@@ -187,3 +187,14 @@ def test_knots_that_do_not_rise_are_refused(scores, values):
 def test_an_unknown_link_is_refused():
     with pytest.raises(ArtifactError, match="'spline' is not known here"):
         link_from_dict({"link": "spline"})
+
+
+def test_a_label_counts_once_whatever_it_weighs():
+    score, label, _ = draw(0, 200)
+    repeats = np.where(score < 0.5, 30, 1)
+    group = np.repeat(np.arange(200), repeats)
+    weighted = CalibrationSample.of(np.repeat(score, repeats), np.repeat(label, repeats), group, label_count=200)
+    link, once = best_link(weighted), best_link(CalibrationSample.of(score, label, np.arange(200)))
+    assert isinstance(link, Logistic)
+    assert isinstance(once, Logistic)
+    assert (link.slope, link.intercept) == pytest.approx((once.slope, once.intercept))

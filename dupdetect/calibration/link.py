@@ -96,11 +96,16 @@ def best_link(sample: CalibrationSample) -> Link:
     """Return the logistic or the isotonic curve, whichever has the lower log loss on held-out groups.
 
     Logistic for fewer than `FEWEST_FOR_ISOTONIC` labels, for pairs that all hang together, and where both are as good.
+
+    Each label counts once, whatever it weighs. Weights undo that pairs were drawn by their score, and the chance of a
+    duplicate at a given score does not depend on how many were drawn there; with them, the many pairs of low scores
+    would bend a curve that is not quite right everywhere where no decision is made.
     """
     tried = sample.labelled >= FEWEST_FOR_ISOTONIC and can_be_held_out(sample)
+    once = sample.at(sample.once)
     if tried and _loss(isotonic_link, sample) < _loss(logistic_link, sample):
-        return isotonic_link(sample)
-    return logistic_link(sample)
+        return isotonic_link(once)
+    return logistic_link(once)
 
 
 def can_be_held_out(sample: CalibrationSample) -> bool:
@@ -114,17 +119,17 @@ def _loss(fit: Callable[[CalibrationSample], Link], sample: CalibrationSample) -
 
 
 def held_out_log_odds(fit: Callable[[CalibrationSample], Link], sample: CalibrationSample) -> FloatArray:
-    """Return (n,) the log-odds of each pair by the curve through those of other folds; -inf where similarity is.
+    """Return (n,) the log-odds of each pair by the curve through the labels of other folds; -inf where similarity is.
 
     Groups stay whole. They are numbered by what is in them, most similar first (`CalibrationSample`), and dealt to the
     folds in turn, so the folds are alike, and the same whatever the order of the rows. See
     `can_be_held_out`.
     """
-    fold = sample.group % FOLDS
+    fold, once = sample.group % FOLDS, sample.once
     value = np.full(len(sample), -np.inf)
     for held_out in np.unique(fold):
         inside = fold == held_out
-        link = fit(sample.at(~inside))
+        link = fit(sample.at(~inside & once))
         value[inside] = link.log_odds(sample.similarity[inside].astype(np.float64))
     value[~sample.comparable] = -np.inf
     return value
