@@ -32,6 +32,8 @@ def capitalised_words(text: str) -> frozenset[str]:
     >>> capitalised_words("How To Reset A Password")
     frozenset()
     """
+    if "&" not in text and not any(map(str.isupper, text[1:])):
+        return frozenset()
     names: set[str] = set()
     small: set[str] = set()
     for sentence in _SENTENCE_END.split(unicodedata.normalize("NFC", stream_safe(readable(text)))):

@@ -63,16 +63,17 @@ def read(form: str, written: Iterable[str] = ()) -> Reading:
             listed.add(token)
         elif token not in SMALL_WORDS:
             frame.add(_singular(token))
-    words = sorted(frozenset().union(*map(capitalised_words, written)))
-    capitalised = {_singular(word) for word in _tokens(canonical(" ".join(words)))}
-    names = frozenset(capitalised.intersection(map(_singular, tokens)))
+    names: frozenset[str] = frozenset()
+    if words := sorted(names.union(*map(capitalised_words, written))):
+        capitalised = {_singular(word) for word in _tokens(canonical(" ".join(words)))}
+        names = frozenset(capitalised.intersection(map(_singular, tokens)))
     return Reading(
         numbers=frozenset(numbers),
         negated=negated,
         listed=frozenset(listed),
         frame=frozenset(frame),
         names=names,
-        unnamed=(frozenset(map(_singular, frame | listed)) - names, frozenset(numbers), negated),
+        unnamed=(frozenset(frame).union(map(_singular, listed)) - names, frozenset(numbers), negated),
         tokens=tuple(tokens),
     )
 

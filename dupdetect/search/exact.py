@@ -35,7 +35,7 @@ __all__ = [
     "unit_rows",
 ]
 
-_RESCORE_ROWS = 1024  # two float64 copies of 1024 x 384 stay in the cache
+_RESCORE_ROWS = 256  # copies of so few stay in the cache, and in memory that need not be asked for anew each time
 _UNIT_TOLERANCE = 1e-3
 
 # Below it, starting the integer products takes longer than it saves.
