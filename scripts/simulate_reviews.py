@@ -6,8 +6,8 @@ Pools of labelled pairs take the part of an export: the half of the forum titles
 by, and PARADE validation. Pairs are drawn in bands as `dupdetect.review.candidates` says; a simulated reviewer reveals
 the gold label of the first 50, 100 or 200 of them; the calibration is fitted again. Over 200 random draws:
 
-- best F1: F1 and expected calibration error over the whole pool, beside the shipped calibration without any label, and
-  the share of draws with too few labels of a kind;
+- best F1: precision, recall, F1 and expected calibration error over the whole pool, beside the shipped calibration
+  without any label, and the share of draws with too few labels of a kind;
 - precision of 0.8: how often it is certified, how often the certificate is wrong (the precision over the whole pool is
   lower), and the mean recall as a share of that of the lowest threshold whose precision over the pool is 0.8 (0 where
   nothing is certified).
@@ -69,10 +69,11 @@ class Pool:
         counts = metrics.counts_at(self.score, self.labels, threshold)
         return counts.precision, counts.recall
 
-    def quality(self, calibration: Calibration) -> tuple[float, float]:
-        """Return F1 and expected calibration error over the pool."""
-        f1 = metrics.counts_at(self.score, self.labels, calibration.threshold).f1
-        return f1, metrics.expected_calibration_error(calibration.probability(self.score), self.labels)
+    def quality(self, calibration: Calibration) -> tuple[float, float, float, float]:
+        """Return F1, expected calibration error, precision and recall over the pool."""
+        counts = metrics.counts_at(self.score, self.labels, calibration.threshold)
+        error = metrics.expected_calibration_error(calibration.probability(self.score), self.labels)
+        return counts.f1, error, counts.precision, counts.recall
 
 
 def bands(similarity: NDArray[np.float32], score: NDArray[np.float32], calibration: Calibration) -> NDArray[np.int64]:
@@ -117,12 +118,14 @@ def simulated(pool: Pool, detector: Detector, labels: int, oracle_recall: float)
         certified += 1
         wrong += precision < PRECISION
         recall.append(found)
-    columns = np.array(quality).reshape(-1, 2)
+    columns = np.array(quality).reshape(-1, 4)
     return {
         "too_few_of_a_kind": 1 - len(quality) / DRAWS,
         "f1": float(columns[:, 0].mean()) if quality else None,
         "f1_10th_percentile": float(np.quantile(columns[:, 0], 0.1)) if quality else None,
         "expected_calibration_error": float(columns[:, 1].mean()) if quality else None,
+        "precision": float(columns[:, 2].mean()) if quality else None,
+        "recall": float(columns[:, 3].mean()) if quality else None,
         "certified": certified / DRAWS,
         "wrong_certificates": wrong / DRAWS,
         "recall_over_oracle": float(np.mean(recall)) / oracle_recall if oracle_recall else None,
@@ -133,8 +136,7 @@ def measured(pool: Pool, detector: Detector) -> dict[str, Any]:
     shipped = detector.require_calibration()
     cuts = metrics.curve(pool.score, pool.labels)
     oracle = float(np.max(cuts.recall, where=cuts.precision >= PRECISION, initial=0))
-    f1, error = pool.quality(shipped)
-    precision, recall = pool.precision_and_recall(shipped.threshold)
+    f1, error, precision, recall = pool.quality(shipped)
     return {
         "pairs": len(pool.labels),
         "duplicates": int(pool.labels.sum()),
