@@ -353,7 +353,7 @@ def test_a_missing_library_is_said_before_anything_is_encoded(detector, encoder,
 
 @pytest.fixture
 def export(tmp_path, detector, monkeypatch):
-    monkeypatch.setattr(Detector, "from_pretrained", lambda _: detector)
+    monkeypatch.setattr(Detector, "from_pretrained", lambda _, **options: detector)
     path = tmp_path / "export.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["question"], *([text] for text in made_up_questions())])

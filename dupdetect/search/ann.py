@@ -24,12 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.errors import InputError, MissingExtraError
+from dupdetect.search.blocks import cosine, float32_error, of_pairs
 from dupdetect.search.exact import (
     SimilarPairs,
     TooManyPairsError,
-    cosine,
-    float32_error,
-    of_pairs,
     similar_pairs,
     unit_rows,
 )

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.metrics import clopper_pearson_upper
-from dupdetect.search.exact import SimilarPairs, cosine, float32_error, of_pairs
+from dupdetect.search.blocks import cosine, float32_error, of_pairs
+from dupdetect.search.exact import SimilarPairs
 
 __all__ = ["RecallCertificate", "certify"]
 

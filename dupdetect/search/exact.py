@@ -1,10 +1,4 @@
-"""The exact join: products of integers find the candidates, a float64 product decides.
-
-A blocked matrix product of integers is fast, but only roughly right; one of float32 has last bits that depend on where
-in a block a pair happens to lie. So they only *propose*: everything within their proven error of the threshold is kept,
-and `cosine` computes each proposed similarity again from the two rows alone. A pair's similarity, and the decision on
-it, therefore do not depend on row order, block size or thread count.
-"""
+"""The exact join of a set with itself, and the nearest rows of another set; `blocks` says what makes them exact."""
 
 from __future__ import annotations
 
@@ -20,28 +14,30 @@ from numpy.typing import NDArray
 
 from dupdetect.cores import usable_cores
 from dupdetect.errors import InputError
+from dupdetect.search.blocks import (
+    UNIT_TOLERANCE,
+    Block,
+    cosine,
+    float32_error,
+    joined,
+    pairs_of_blocks,
+    sorted_pairs,
+)
 from dupdetect.search.finished import FinishedBlocks, Found
-from dupdetect.search.integers import MOST_DIMENSIONS, IntegerBlock, IntegerProducts
+from dupdetect.search.integers import IntegerProducts
 from dupdetect.search.shorter import shorter_rows
 
 __all__ = [
     "Neighbours",
     "SimilarPairs",
     "TooManyPairsError",
-    "cosine",
-    "float32_error",
     "nearest",
     "similar_pairs",
     "unit_rows",
 ]
 
-_RESCORE_ROWS = 256  # copies of so few stay in the cache, and in memory that need not be asked for anew each time
-_UNIT_TOLERANCE = 1e-3
-
 # Below it, starting the integer products takes longer than it saves.
 _FEW_ROWS = 2048
-# Where more than one pair in so many is a candidate, a float32 product finds far fewer, and looking at each is slower.
-_CANDIDATES = 64
 _AHEAD = 4  # blocks per thread that are computed before they are asked for
 
 
@@ -83,20 +79,6 @@ class Neighbours:
             column.setflags(write=False)
 
 
-def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (n,) float32: the cosine similarity of each row of `left` with the same row of `right`, both (n, d).
-
-    Products of float32 values are exact in float64, and each row is summed by itself in a fixed order, so the result
-    for a pair is symmetric and depends on its two rows only.
-    """
-    result = np.empty(len(left), dtype=np.float32)
-    for start in range(0, len(left), _RESCORE_ROWS):
-        stop = start + _RESCORE_ROWS
-        products = left[start:stop].astype(np.float64) * right[start:stop]
-        result[start:stop] = products.sum(axis=1)
-    return np.clip(result, -1.0, 1.0, out=result)
-
-
 def unit_rows(matrix: NDArray[np.float32], name: str, *, rows: int | None = None) -> NDArray[np.float32]:
     """Return `matrix` as contiguous float32 if it has two dimensions, rows of length 1, and `rows` of them (if given).
 
@@ -108,7 +90,7 @@ def unit_rows(matrix: NDArray[np.float32], name: str, *, rows: int | None = None
     if rows is not None and len(matrix) != rows:
         raise InputError(f"{name}: there are {len(matrix)} rows for {rows} texts.")
     norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
-    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= _UNIT_TOLERANCE))
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= UNIT_TOLERANCE))
     if len(wrong):
         raise InputError(
             f"{name}: row {wrong[0]} has length {norms[wrong[0]]:.4g}, not 1 ({len(wrong)} such rows). "
@@ -167,47 +149,25 @@ def similar_pairs(
                 raise TooManyPairsError
             if progress:
                 progress(_compared(n, block_rows, block))
-        finished[start] = _sorted(parts)
-    return SimilarPairs(*_joined([finished[start] for start in starts]))
+        finished[start] = sorted_pairs(parts)
+    return SimilarPairs(*joined([finished[start] for start in starts]))
 
 
 class _Join:
     """What the blocks of one join have in common."""
 
     def __init__(self, embeddings: NDArray[np.float32], threshold: float, block_rows: int) -> None:
-        self.embeddings, self.threshold, self.block_rows = embeddings, threshold, block_rows
-        n, d = embeddings.shape
-        self.cut = np.float32(threshold - float32_error(d))
-        self.integers: list[IntegerBlock] = []
-        if n > _FEW_ROWS and d < MOST_DIMENSIONS:
-            self.products = IntegerProducts()
-            short = shorter_rows(embeddings, threshold)
-            self.integers = [IntegerBlock.of(short[start : start + block_rows]) for start in range(0, n, block_rows)]
+        n = len(embeddings)
+        self.threshold, self.block_rows = threshold, block_rows
+        self.products = IntegerProducts() if n > _FEW_ROWS else None
+        short = shorter_rows(embeddings, threshold) if n > _FEW_ROWS else None
+        rows = [slice(start, start + block_rows) for start in range(0, n, block_rows)]
+        self.blocks = [Block.of(part.start, embeddings[part], None if short is None else short[part]) for part in rows]
 
     def block(self, start: int, other: int) -> Found:
         """Return the pairs of the rows from `start` and those from `other` on; left < right."""
-        first, second = self._rows(start), self._rows(other)
-        i, j = self._candidates(start, other)
-        if start == other:
-            above = i < j
-            i, j = i[above], j[above]
-        similarity = of_pairs(cosine, first, i, second, j)
-        keep = similarity.astype(np.float64) >= self.threshold
-        return (i[keep] + start).astype(np.int32), (j[keep] + other).astype(np.int32), similarity[keep]
-
-    def _candidates(self, start: int, other: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        first, second = self._rows(start), self._rows(other)
-        if self.integers:
-            left, right = self.integers[start // self.block_rows], self.integers[other // self.block_rows]
-            places = self.products.candidates(left, right, self.threshold)
-            if len(places) * _CANDIDATES <= len(first) * len(second):
-                i, j = np.divmod(places, len(second))
-                near = of_pairs(_float32_products, first, i, second, j) >= self.cut
-                return i[near], j[near]
-        return np.divmod(np.flatnonzero(first @ second.T >= self.cut), len(second))
-
-    def _rows(self, start: int) -> NDArray[np.float32]:
-        return self.embeddings[start : start + self.block_rows]
+        first, second = self.blocks[start // self.block_rows], self.blocks[other // self.block_rows]
+        return pairs_of_blocks(first, second, self.threshold, self.products)
 
 
 def nearest(
@@ -249,18 +209,6 @@ def nearest(
     return Neighbours(rows, similarity)
 
 
-def float32_error(dimension: int) -> float:
-    """Return a bound of the rounding error of a float32 dot product of two unit rows, however it is summed.
-
-    |fl(x.y) - x.y| <= gamma_d |x|.|y| with gamma_d = d u / (1 - d u), u = 2^-24 (Higham, Accuracy and Stability of
-    Numerical Algorithms, 2nd ed., eq. 3.5), and |x|.|y| <= ||x|| ||y|| (Cauchy-Schwarz) <= (1 + tolerance)^2. One more
-    u covers the rounding of the result of `cosine` to float32, and another that of the cut itself.
-    """
-    unit_roundoff = 2.0**-24
-    d = dimension + 2
-    return d * unit_roundoff / (1 - d * unit_roundoff) * (1.0 + _UNIT_TOLERANCE) ** 2
-
-
 def _blocks(n: int, block_rows: int, starts: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Yield (row offset, column offset) of each block on or above the diagonal whose rows begin at one of `starts`."""
     for start in starts:
@@ -288,36 +236,3 @@ def _in_order(block: Callable[[int, int], Found], blocks: Iterable[tuple[int, in
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)  # on an interrupt, do not work through the rest first
-
-
-def of_pairs(
-    measure: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
-    left_rows: NDArray[np.float32],
-    left: NDArray[np.int64],
-    right_rows: NDArray[np.float32],
-    right: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """Return `measure` of the named rows, pair by pair, gathering a bounded number of them at a time."""
-    result = np.empty(len(left), dtype=np.float32)
-    for start in range(0, len(left), _RESCORE_ROWS):
-        part = slice(start, start + _RESCORE_ROWS)
-        result[part] = measure(left_rows[left[part]], right_rows[right[part]])
-    return result
-
-
-def _float32_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    products: NDArray[np.float32] = np.einsum("ij,ij->i", left, right)
-    return products
-
-
-def _sorted(found: list[Found]) -> Found:
-    left, right, similarity = _joined(found)
-    order = np.lexsort((right, left))
-    return left[order], right[order], similarity[order]
-
-
-def _joined(found: list[Found]) -> Found:
-    empty = np.empty(0, dtype=np.int32)
-    every = [(empty, empty, np.empty(0, dtype=np.float32)), *found]
-    left, right, similarity = (np.concatenate(parts) for parts in zip(*every, strict=True))
-    return left, right, similarity
