@@ -7,7 +7,7 @@ from typing import Any
 
 from dupdetect.calibration import Calibration
 
-__all__ = ["model_card"]
+__all__ = ["for_sentence_transformers", "model_card"]
 
 _MEASURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 
@@ -19,10 +19,12 @@ def model_card(
     load_from: str = "FOLDER",
     license: str | None = None,  # noqa: A002 - the hub's name
     base_model: str | None = None,
+    modules: bool = False,
 ) -> str:
     """Return the README.md of a detector folder as Markdown.
 
-    load_from: what to hand to `Detector.from_pretrained`.  license, base_model: where they are known.
+    load_from: what to hand to `Detector.from_pretrained`.  license, base_model: where they are known.  modules: whether
+    the folder tells sentence-transformers to read the weights out of the detector's files.
     """
     found = {} if calibration is None else calibration.summary()
     front = [
@@ -49,6 +51,7 @@ def model_card(
         'detector.predict([("How do I pay?", "Where can I pay?")])',
         "```",
         "",
+        *([for_sentence_transformers(load_from)] if modules else []),
         *(f"- {key.replace('_', ' ').capitalize()}: {_shown(value)}" for key, value in found.items()),
     ]
     if not license:
@@ -57,6 +60,23 @@ def model_card(
             "No licence is stated: those of the encoder and of the data decide. Add it before you share this.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def for_sentence_transformers(load_from: str) -> str:
+    """Return how to load the encoder of a folder as a model of sentence-transformers, as Markdown."""
+    name = json.dumps(load_from, ensure_ascii=False)
+    return f"""The encoder alone, as a model of sentence-transformers (needs `pip install "dupdetect[train]"`):
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({name}, trust_remote_code=True)
+```
+
+sentence-transformers asks for the flag because the module that reads the weights is dupdetect's; no code is taken from
+here. `model.save(...)` writes an ordinary folder that needs neither. A detector compares texts in their canonical form
+(`dupdetect.canonical`), so hand them over in it.
+"""
 
 
 def _model_index(name: str, found: dict[str, Any]) -> list[str]:

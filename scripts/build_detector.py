@@ -4,8 +4,9 @@
     python scripts/build_detector.py                    then this
 
 Reads the natural rows of `qqp_pairs.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA. Writes
-dupdetect/pretrained/ (manifest, calibration, model card; with --weights FOLDER also the model that was exported, in 16
-bits, 45 MB, so that `SentenceTransformer(folder)` loads it) and scripts/results/shipped_detector.json.
+dupdetect/pretrained/ (manifest, calibration, model card, and modules.json, by which sentence-transformers reads the
+weights out of model.onnx; with --weights FOLDER instead the model that was exported, in 16 bits, 45 MB, so that
+`SentenceTransformer(folder)` loads it as it is) and scripts/results/shipped_detector.json.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dupdetect.cli import show
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.evaluation import Evaluation, Interval
 from dupdetect.guards import GUARDS
+from dupdetect.model_card import for_sentence_transformers
 from dupdetect.splits import Splits
 
 PRETRAINED = ROOT / "dupdetect" / "pretrained"
@@ -126,6 +128,11 @@ WEIGHTS_SECTION = """- `model.safetensors` and the small files beside it: the sa
 """
 
 
+MODULES_SECTION = f"""- `modules.json`, `1_Pooling/`: how sentence-transformers reads the weights out of `model.onnx`.
+
+{for_sentence_transformers("dupdetect/pretrained")}"""
+
+
 def model_card(detector: Detector, evaluation: Evaluation, *, weights: bool) -> str:
     found = detector.require_calibration().summary()
     pair, mining, guards = evaluation.pair, evaluation.mining, detector.guards
@@ -148,7 +155,7 @@ and a calibration. It says which short English texts ask the same thing.
   length, weights in 8 bits, {detector.encoder.dimension} dimensions, texts of up to 256 tokens. Made by
   `scripts/export_encoder.py`, which also measures what the 8 bits cost (`scripts/results/export_encoder.json`).
 - `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
-{WEIGHTS_SECTION if weights else ""}
+{WEIGHTS_SECTION if weights else MODULES_SECTION}
 {training}## Calibration
 
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,

@@ -32,6 +32,7 @@ from training_data import QUORA, SPLIT_SEED, natural_splits, rows_of, training_p
 from dupdetect import Detector, QuestionPairs
 from dupdetect.cli import show
 from dupdetect.guards import GUARDS
+from dupdetect.model_card import for_sentence_transformers
 from dupdetect.text import canonical
 from dupdetect.training import TrainingConfig, export_static, fine_tune, static_model
 from dupdetect.training.models import load_model
@@ -155,7 +156,9 @@ network runs. Many times faster than the default tier, and weaker: word order me
   all-MiniLM-L6-v2 (Apache-2.0) makes of each token, and learned from the default tier's similarities of unlabelled
   questions and from the train split of Quora Question Pairs.
 - `dupdetect.json`, `evidence.npz`: the threshold, and the similarities and labels (no texts) it was chosen from.
+- `modules.json`: how sentence-transformers reads the vectors out of `vectors.npy`.
 
+{for_sentence_transformers("dupdetect/pretrained_fast")}
 ## Calibration
 
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,

@@ -472,7 +472,7 @@ def run(capsys, *arguments):
 @pytest.fixture
 def loaded(monkeypatch, detector):
     """The command line with a detector that takes no time to load."""
-    monkeypatch.setattr(Detector, "from_pretrained", lambda _: detector)
+    monkeypatch.setattr(Detector, "from_pretrained", lambda _, **options: detector)
 
 
 @pytest.mark.usefixtures("loaded")

@@ -2,7 +2,8 @@
 
 `Encoder` is the protocol that the rest of the package is written against: any object with these members works.
 `onnx.OnnxEncoder` is the default; it runs wherever onnxruntime does and needs no torch; `static.StaticEncoder`
-is the fast one. `LimitedVocabulary` is for those that cannot read every word.
+is the fast one. `on_device.DeviceEncoder` is the default on a graphics card. `LimitedVocabulary` is for those that
+cannot read every word.
 """
 
 from __future__ import annotations

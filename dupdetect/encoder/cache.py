@@ -32,7 +32,7 @@ import platform
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect import sqlite
 from dupdetect._version import __version__
 from dupdetect.encoder import Encoder, LimitedVocabulary, Progress
 from dupdetect.errors import ArtifactError, InputError
@@ -49,11 +50,10 @@ __all__ = ["CacheUse", "CachedEncoder", "cached_texts", "uncached"]
 
 FORMAT = 1
 _APPLICATION = 0x64757076  # at a fixed place in the file: tells it from other SQLite databases
+_TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL)"
 _TEXTS_PER_PORTION = 1024  # read, or encoded and added, at a time: some seconds of work
 _PATIENCE = 30.0  # seconds to wait for another process, which holds the file for milliseconds
 _UNIT_TOLERANCE = 1e-3
-# What goes wrong with a file. SQLite's messages may quote it, and Python reads them as UTF-8.
-_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 
 # Short and long ones: matrices of other sizes are multiplied in other ways.
 _QUESTION = "how do i change the e-mail address of my account, and why was order 4711 sent to the old one"
@@ -169,7 +169,7 @@ class CachedEncoder:
     def _add(self, file: _VectorFile, rows: list[tuple[bytes, NDArray[np.float32]]]) -> bool:
         try:
             file.add(rows)
-        except _TROUBLE as error:  # not worth the result of the rows that are here
+        except sqlite.TROUBLE as error:  # not worth the result of the rows that are here
             self.use.problem = str(error)
             return False
         self.use.added += len(rows)
@@ -196,7 +196,7 @@ class _VectorFile:
             self._file = sqlite3.connect(path.absolute(), timeout=_PATIENCE, isolation_level=None)
             self._file.text_factory = bytes  # a damaged file may call a row a text
             try:
-                self._prepare()
+                sqlite.prepare(self._file, _APPLICATION, FORMAT, _TABLE, f"The cache {path}", _no_cache(path))
             except BaseException:
                 self.close()
                 raise
@@ -222,31 +222,6 @@ class _VectorFile:
                 ((key, vector, _checksum(key, vector)) for key, vector in entries),
             )
 
-    def _prepare(self) -> None:
-        """Make the table in an empty file; refuse what is neither that nor a cache of this format."""
-        with self._file:  # one transaction, since another process may be making the table
-            self._file.execute("BEGIN")
-            application, version, tables = (
-                self._file.execute(question).fetchone()[0]
-                for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-            )
-        if (application, version, tables) == (0, 0, 0):
-            with self._file:
-                self._file.execute("BEGIN IMMEDIATE")
-                self._file.execute(
-                    "CREATE TABLE IF NOT EXISTS vectors "
-                    "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL)"
-                )
-                self._file.execute(f"PRAGMA application_id = {_APPLICATION}")
-                self._file.execute(f"PRAGMA user_version = {FORMAT}")
-        elif application != _APPLICATION or version < FORMAT:
-            raise _no_cache(self._path)
-        elif version > FORMAT:
-            raise ArtifactError(
-                f"The cache {self._path} has format {version}; dupdetect {__version__} reads up to {FORMAT}. "
-                "Update it (pip install --upgrade dupdetect), or name another file."
-            )
-
     def _row(self, key: bytes, dimension: int, vector: object, checksum: object) -> NDArray[np.float32]:
         if not isinstance(vector, bytes) or len(vector) != 4 * dimension or checksum != _checksum(key, vector):
             raise ArtifactError(f"The cache {self._path} is damaged. Delete it; the next run makes it anew.")
@@ -261,22 +236,20 @@ def _checksum(key: bytes, vector: bytes) -> bytes:
     return hashlib.sha256(key + vector).digest()
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> AbstractContextManager[None]:
     """Raise what goes wrong while a file is opened or read as an ArtifactError that says what to do next."""
-    try:
-        yield
-    except _TROUBLE as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the upper bits only go into detail
-        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise _no_cache(path) from None
-        if code == sqlite3.SQLITE_CANTOPEN:
-            what = "cannot be opened or made. Name a file, in a folder that is there and can be written to."
-        elif code == sqlite3.SQLITE_BUSY:
-            what = f"has been locked for {_PATIENCE:.0f} s by another process. Wait for that, or name another file."
-        else:
-            what = f"cannot be used: {error}. Name another file, or leave the cache out."
-        raise ArtifactError(f"The cache {path} {what}") from None
+    return sqlite.explained(
+        f"The cache {path}",
+        _no_cache(path),
+        {
+            sqlite3.SQLITE_CANTOPEN: "cannot be opened or made. Name a file, in a folder that is there and can be "
+            "written to.",
+            sqlite3.SQLITE_BUSY: f"has been locked for {_PATIENCE:.0f} s by another process. Wait for that, or name "
+            "another file.",
+        },
+        otherwise="Name another file, or leave the cache out.",
+        error_class=ArtifactError,
+    )
 
 
 def _no_cache(path: Path) -> ArtifactError:

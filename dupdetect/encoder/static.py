@@ -57,6 +57,7 @@ class StaticEncoder:
         if self._tokens.size > len(vectors):
             raise _damaged(folder, _VECTORS, f"an array with a row for each of the {self._tokens.size:,} tokens")
         self._files = files
+        self.device = "cpu"  # where the vectors are to be compared
         self._vectors = vectors * scales[:, None]
         self.dimension: int = vectors.shape[1]
         digest = hashlib.sha256()

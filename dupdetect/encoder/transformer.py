@@ -94,6 +94,11 @@ class TransformerEncoder:
         return self._fingerprint
 
     @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(self._model.device)
+
+    @property
     def dimension(self) -> int:
         """The number of columns that `encode` returns."""
         return int(self._model.get_embedding_dimension() or 0)

@@ -175,5 +175,7 @@ def _write(
             saved = detector.save_pretrained(Path(folder) / "detector", model_card=card)
             # Both have a tokenizer.json. The detector's takes the place of the other, which holds rules for padding and
             # truncation besides; whoever reads it sets those anew.
-            shutil.copytree(saved, place, dirs_exist_ok=True)
+            # How to read the weights out of the detector's files is not needed where they are.
+            without = shutil.ignore_patterns("modules.json", "1_Pooling")
+            shutil.copytree(saved, place, dirs_exist_ok=True, ignore=without)
             write_manifest(place, read_manifest(saved))  # so that it covers the other files too
