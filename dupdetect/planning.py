@@ -1,0 +1,290 @@
+"""What a deduplication of many rows will take, from a few seconds of work on some of them.
+
+Measured here, on a sample of the rows: how fast texts are encoded and compared, how fast all the rest goes, and what of
+it is distinct or similar. Speed is by seconds of processor time, so that other programs beside this one do not count.
+Then, for N rows and W workers of one core like those here,
+
+    n = N x distinct                                      different texts
+    encoding  = n / (W encoded)                           seconds; encoded: texts a second and core
+    comparing = n (n - 1) / 2 / (W compared)              compared: pairs a second and core
+    rest      = N / rest                                  rest: rows a second, in one process: reading, canonical forms,
+                                                          guards, clusters, files, apart from encoding and comparing
+    pairs     = n (n - 1) / 2 x similar                   similar: the share of all pairs that reach the threshold;
+                                                          10 million are listed at most, L
+
+    memory    = 250 MB + N (1,700 + 4 row) + 6 n d        of this process: row: bytes of a row; d: numbers of a vector,
+              + 24 L                                      4 bytes each, once and a half
+    store     = 4 n (d + e)                               of Ray, on every node if it is to have all: e: numbers of the
+                                                          shorter vector that candidates are found by
+    disk      = n (4 d + 120) + 12 L                      with --resume, until it is done,
+              + 3 N row + 300 L                           and the files that are written
+    network   = N text + 4 n d + 4 n (d + e)              to and from a node, if its store holds all vectors; text:
+                                                          bytes of a text
+
+An approximate search (`--search ann`) compares a row with the rows of 16 of 4 sqrt(n) cells, and for that with the
+middle of each cell, when the cells are filled and when they are asked. Both run in one process, by the cores here:
+
+    comparing = 2 x (4 n sqrt(n)) / (C products)          products: float32 products of two vectors a second and core;
+                                                          C: the cores here
+    memory    = + 4 n d                                   of the index
+
+What it leaves out: the time to start, to send vectors over a slow network, and to choose what stays where there are
+more pairs than are listed (`crowded`). The share of distinct texts usually falls as rows are added, so there will
+rather be fewer. 250, 1,700 and 4 were fitted to two runs (scripts/results/scale.json); all that is about time is
+measured.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dupdetect.cores import usable_cores
+from dupdetect.detector import Detector
+from dupdetect.encoder import Encoder, LimitedVocabulary
+from dupdetect.engines import LocalEngine
+from dupdetect.errors import EmptyInputError, InputError
+from dupdetect.questions import Questions
+from dupdetect.search import SimilarPairs
+from dupdetect.search.between import compared_between, pairs_between, shards_of
+from dupdetect.search.integers import IntegerProducts
+from dupdetect.tables import Table
+from dupdetect.text import unique_canonical
+
+__all__ = ["MOST_LISTED", "Plan", "Rates", "measure", "plan"]
+
+MOST_LISTED = 10_000_000
+"""Pairs that a deduplication lists at most, unless its search is approximate."""
+
+_SEED = 0
+_SAMPLED = 20_000  # rows at most
+_PORTION = 256  # texts, encoded before the first look at the clock
+_SHARD_ROWS = 4096  # so many that what is done once for a row hardly counts
+_FEWEST = 200  # different texts; fewer say nothing about time
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What was measured of a sample of rows. Bytes and shares are means over it.
+
+    encoded: texts a second and core.  compared: pairs a second and core.  products: float32 products of two vectors a
+    second and core.  rest: rows a second.  similar: the share of pairs of different texts that reach the threshold.
+    dimension, short: numbers of a vector, and of the shorter one that candidates are found by.
+    """
+
+    rows: int
+    texts: int
+    cores: int
+    distinct: float
+    row_bytes: float
+    text_bytes: float
+    dimension: int
+    short: int
+    encoded: float
+    compared: float
+    products: float
+    rest: float
+    similar: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A prediction for N rows and W workers. Seconds and bytes; see the top of this module.
+
+    exact, approximate: seconds of encoding, comparing, the rest, and all; memory of this process in bytes.  The
+    approximate search runs by the cores of this machine, whatever the workers.
+    """
+
+    rows: int
+    workers: int
+    texts: float
+    pairs: float
+    exact: dict[str, float]
+    approximate: dict[str, float]
+    store: float
+    disk: float
+    network: float
+
+
+def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -> Rates:
+    """Return the rates of this machine for such rows. Takes about `seconds` of processor time, and a few more.
+
+    Raises EmptyInputError where there are too few different texts to say anything, NotCalibratedError.
+    """
+    if seconds <= 0:
+        raise InputError(f"seconds must be more than 0, not {seconds:g}.")
+    threshold = detector.require_calibration().threshold
+    sample = _sample(questions)
+    forms, _ = unique_canonical(sample.texts)
+    forms = [form for form in forms if form]
+    if len(forms) < _FEWEST:
+        raise EmptyInputError(
+            f"There are {len(forms):,} different texts, from which the time for many cannot be told. Give {_FEWEST} or "
+            "more, of the kind that is to be deduplicated."
+        )
+    cores = usable_cores()
+    random.Random(_SEED).shuffle(forms)  # noqa: S311 - a sample, no secret
+    vectors, encoding = _encoded(detector.encoder, forms, seconds / 2)
+    # Two shards of different texts, each of them as often as it takes to fill a shard.
+    half = min(len(vectors) // 2, _SHARD_ROWS)
+    halves = [np.resize(part, (_SHARD_ROWS, vectors.shape[1])) for part in (vectors[:half], vectors[-half:])]
+    first, second = shards_of(np.concatenate(halves), threshold, _SHARD_ROWS)
+    products = IntegerProducts()
+    compared, comparing = _repeated(lambda: pairs_between(first, second, threshold, products), seconds / 3)
+    multiplied, multiplying = _repeated(lambda: first.rows @ second.rows.T, seconds / 12)
+    pairs = compared_between(_SHARD_ROWS, _SHARD_ROWS)
+    left, right, _ = pairs_between(first, second, threshold, products)
+    return Rates(
+        rows=len(sample),
+        texts=len(vectors),
+        cores=cores,
+        distinct=len(forms) / len(sample),
+        row_bytes=sum(len(cell.encode("utf-8", "replace")) + 1 for row in sample.table.rows for cell in row)
+        / len(sample),
+        text_bytes=sum(len(text.encode("utf-8", "replace")) for text in sample.texts) / len(sample),
+        dimension=vectors.shape[1],
+        short=first.short.shape[1],
+        encoded=len(vectors) / encoding,
+        compared=pairs * compared / comparing,
+        products=pairs * multiplied / multiplying,
+        rest=_rest_of(detector, forms[: len(vectors)], vectors),
+        similar=float(((left < half) & (right < _SHARD_ROWS + half)).sum()) / compared_between(half, half),
+    )
+
+
+def plan(rates: Rates, rows: int, workers: int) -> Plan:
+    """Return what so many rows will take; raise InputError for less than one row or worker."""
+    for name, number in (("rows", rows), ("workers", workers)):
+        if number < 1:
+            raise InputError(f"{name} must be at least 1, not {number}.")
+    n = rows * rates.distinct
+    d, e = rates.dimension, rates.short
+    among = n * max(n - 1, 0) / 2
+    pairs = among * rates.similar
+    listed = min(pairs, MOST_LISTED)
+    memory = 250e6 + rows * (1_700 + 4 * rates.row_bytes) + 6 * n * d + 24 * listed
+    rest = rows / rates.rest
+    return Plan(
+        rows=rows,
+        workers=workers,
+        texts=n,
+        pairs=pairs,
+        exact=_summed(n / (workers * rates.encoded), among / (workers * rates.compared), rest, memory),
+        approximate=_summed(
+            n / (rates.cores * rates.encoded),
+            8 * n * math.sqrt(n) / (rates.cores * rates.products),
+            rest,
+            memory + 4 * n * d,
+        ),
+        store=4 * n * (d + e),
+        disk=n * (4 * d + 120) + 12 * listed + 3 * rows * rates.row_bytes + 300 * listed,
+        network=rows * rates.text_bytes + 4 * n * d + 4 * n * (d + e),
+    )
+
+
+def _summed(encoding: float, comparing: float, rest: float, memory: float) -> dict[str, float]:
+    return {
+        "encoding": encoding,
+        "comparing": comparing,
+        "rest": rest,
+        "seconds": encoding + comparing + rest,
+        "memory": memory,
+    }
+
+
+def _sample(questions: Questions) -> Questions:
+    """Return `_SAMPLED` rows at most, drawn by a generator with a seed, in their order."""
+    if len(questions) <= _SAMPLED:
+        return questions
+    drawn = sorted(random.Random(_SEED).sample(range(len(questions)), _SAMPLED))  # noqa: S311
+    table = questions.table
+    return Questions(
+        tuple(questions.texts[row] for row in drawn),
+        tuple(questions.ids[row] for row in drawn),
+        Table(table.columns, tuple(table.rows[row] for row in drawn), table.source),
+        questions.text_columns,
+        questions.id_column,
+    )
+
+
+def _encoded(encoder: Encoder, forms: Sequence[str], seconds: float) -> tuple[NDArray[np.float32], float]:
+    """Return the vectors of the texts that were encoded in about so many seconds of processor time, `_FEWEST` at least,
+    and these seconds."""
+    encoder.encode(list(forms[:_PORTION]))  # what is slow only once
+    parts: list[NDArray[np.float32]] = []
+    begun, done, size = time.process_time(), 0, _PORTION
+    while done < len(forms) and (done < _FEWEST or time.process_time() - begun < seconds):
+        parts.append(encoder.encode(list(forms[done : done + size])))
+        done += len(parts[-1])
+        size *= 2
+    return np.concatenate(parts), time.process_time() - begun
+
+
+def _repeated(work: Callable[[], object], seconds: float) -> tuple[int, float]:
+    """Return how often this was done in about so many seconds of processor time, and these."""
+    work()  # what is slow only once
+    begun, times = time.process_time(), 0
+    while not times or time.process_time() - begun < seconds:
+        work()
+        times += 1
+    return times, time.process_time() - begun
+
+
+def _rest_of(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
+    """Return rows a second of what is neither encoding nor comparing: what more rows take longer than fewer."""
+    fewer = len(texts) // 4
+    seconds = [_rest(detector, texts[:rows], vectors[:rows]) for rows in (fewer, len(texts))]
+    more = seconds[1] - seconds[0]
+    return (len(texts) - fewer) / more if more > 0 else len(texts) / seconds[1]
+
+
+def _rest(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
+    """Return the seconds of processor time of a deduplication, files and all, whose texts are encoded already."""
+    known = Detector(_Known(detector.encoder, texts, vectors), detector.calibration, detector.name, detector.guards)
+    join = _TimedJoin()
+    with tempfile.TemporaryDirectory() as place:
+        used = time.process_time()
+        result = known.deduplicate(list(texts), without_boilerplate=False, engine=join)
+        result.write(Path(place) / "out")
+        return time.process_time() - used - join.used
+
+
+class _TimedJoin(LocalEngine):
+    """The local engine; it knows how much processor time its comparing took."""
+
+    used = 0.0
+
+    def join(self, *given: Any, **options: Any) -> SimilarPairs:
+        before = time.process_time()
+        try:
+            return super().join(*given, **options)
+        finally:
+            self.used += time.process_time() - before
+
+
+class _Known:
+    """An encoder that has the vectors of some texts already."""
+
+    def __init__(self, encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        self._encoder, self._vectors = encoder, vectors
+        self._row = {text: row for row, text in enumerate(texts)}
+        self.fingerprint, self.dimension = encoder.fingerprint, encoder.dimension
+        if isinstance(encoder, LimitedVocabulary):
+            self.unknown_words = encoder.unknown_words
+
+    def encode(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        if progress is not None:
+            progress(len(texts))
+        return self._vectors[[self._row[text] for text in texts]]
+
+    def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        return self._encoder.truncated(texts)

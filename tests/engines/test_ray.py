@@ -1,0 +1,292 @@
+"""The Ray engine: whatever happens on the cluster, the files are those of the local engine, byte for byte.
+
+One small cluster for all of it: starting one takes ten seconds.
+"""
+
+import csv
+import itertools
+import json
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dupdetect import Detector
+from dupdetect.cli import main
+from dupdetect.encoder.cache import CachedEncoder
+from dupdetect.engines import RayEngine
+from dupdetect.engines import ray as ray_engine
+from dupdetect.errors import DupdetectError, InputError
+from dupdetect.results.deduplication import OUTPUT_FILES
+from dupdetect.search import TooManyPairsError, similar_pairs
+
+# Found, and not imported: what the engine sets is read by Ray when it is.
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
+
+VERBS = ("pay", "cancel", "return", "track", "change", "find", "print", "close")
+THINGS = ("order", "bill", "account", "parcel", "address", "ticket", "password", "invoice", "card", "plan")
+ENDS = ("", "please", "now", "again", "today", "by phone", "online")
+
+
+def questions():
+    return [f"how do i {verb} my {thing} {end}".strip() for verb, thing, end in itertools.product(VERBS, THINGS, ENDS)]
+
+
+def directions(n=900, d=48, seed=0):
+    """n unit rows, many of them close to others."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n // 5, d))[rng.integers(0, n // 5, n)] + 0.25 * rng.normal(size=(n, d))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with RayEngine(workers=2) as engine:
+        yield engine
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Several shards of texts and of rows, although there are few."""
+    monkeypatch.setattr(ray_engine, "_FEW_ROWS", 100)
+    monkeypatch.setattr(ray_engine, "_SMALLEST", 64)
+    monkeypatch.setattr(ray_engine, "_FEWEST_TEXTS", 16)
+    monkeypatch.setattr(ray_engine, "_TEXTS", 40)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Detector.from_pretrained(tier="fast").at(threshold=0.8)
+
+
+@pytest.fixture
+def export(tmp_path):
+    path = tmp_path / "export.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", "question"], *enumerate(questions())])
+    return path
+
+
+def dedupe(folder, monkeypatch, *arguments):
+    """Run the command in a folder of its own; return its status."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as stop:
+        main(["dedupe", *map(str, arguments), "--id", "id", "--fast", "--threshold", "0.8", "-o", "out"])
+    return stop.value.code
+
+
+def same_files(one, other):
+    for name in OUTPUT_FILES:
+        if name != "run.json":
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    records = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in (one, other)]
+    kinds = [(record.pop("seconds"), record.pop("engine"))[1]["kind"] for record in records]
+    assert records[0] == records[1]
+    return kinds
+
+
+def equal_pairs(found, expected):
+    for column in ("left", "right", "similarity"):
+        np.testing.assert_array_equal(getattr(found, column), getattr(expected, column))
+        assert getattr(found, column).dtype == getattr(expected, column).dtype
+
+
+def worker_processes(name):
+    """Return the processes of this process's cluster whose title begins so."""
+    parents, found = {}, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            title = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
+        except OSError:  # it has ended
+            continue
+        parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+        if title.startswith(name):
+            found.append(int(folder.name))
+
+    def ours(process):
+        while process > 1 and process != os.getpid():
+            process = parents.get(process, 0)
+        return process == os.getpid()
+
+    return [process for process in found if ours(process)]
+
+
+@contextmanager
+def killing(stage, *names):
+    """Yield a `progress` that kills a process of this name when the first part of a stage is finished, and the list of
+    those that it has killed."""
+    killed = []
+
+    @contextmanager
+    def progress(name, total, unit):
+        def advance(count):
+            if name == stage and not killed:
+                for process in [process for title in names for process in worker_processes(title)][:1]:
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
+
+        yield advance
+
+    yield progress, killed
+
+
+def test_a_cluster_that_is_started_here_is_of_this_machine_alone(cluster):
+    import ray
+
+    (node,) = ray.nodes()
+    assert node["NodeManagerAddress"] == "127.0.0.1"
+    assert ray.cluster_resources()["CPU"] == 2
+
+
+def test_the_command_writes_the_same_files(cluster, export, tmp_path, monkeypatch, small_shards):
+    assert dedupe(tmp_path / "local", monkeypatch, export) == 0
+    assert dedupe(tmp_path / "ray", monkeypatch, export, "--engine", "ray") == 0
+    assert same_files(tmp_path / "local" / "out", tmp_path / "ray" / "out") == ["local", "ray"]
+    assert len((tmp_path / "ray" / "out" / "pairs.csv").read_text().splitlines()) > 300
+
+
+@pytest.mark.parametrize("rows", [64, 250, 899, 5000])
+def test_pairs_do_not_depend_on_shards(cluster, rows):
+    embeddings = directions()
+    counted = []
+    with RayEngine(shard_rows=rows) as engine:
+        found = engine.join(embeddings, 0.6, progress=counted.append)
+    equal_pairs(found, similar_pairs(embeddings, 0.6))
+    assert len(found) > 500
+    assert sum(counted) == 900 * 899 // 2
+
+
+def test_too_many_pairs_are_refused(cluster):
+    with RayEngine(shard_rows=100) as engine, pytest.raises(TooManyPairsError):
+        engine.join(directions(), 0.6, most=50)
+
+
+def test_vectors_are_those_of_the_encoder(cluster, tmp_path, small_shards):
+    encoder = Detector.from_pretrained().encoder  # the one that runs a network
+    texts = questions()[:150]
+    expected = encoder.encode(texts)
+    cached = CachedEncoder(encoder, tmp_path / "vectors.sqlite")
+    with RayEngine() as engine:
+        counted = []
+        np.testing.assert_array_equal(engine.encode(encoder, texts, progress=counted.append), expected)
+        assert sum(counted) == 150
+        assert len(counted) > 2
+        for _ in range(2):
+            np.testing.assert_array_equal(engine.encode(cached, texts), expected)
+    assert (cached.use.encoded, cached.use.cached) == (150, 150)
+
+
+@pytest.mark.parametrize(
+    ("stage", "names"),
+    [("Encoding", ["ray::EncodingWorker"]), ("Comparing", ["ray::compare", "ray::IDLE"])],
+)
+def test_a_killed_worker_changes_nothing(cluster, detector, small_shards, stage, names):
+    expected = detector.deduplicate(questions())
+    with killing(stage, *names) as (progress, killed):
+        result = detector.deduplicate(questions(), engine="ray", progress=progress)
+    assert killed
+    np.testing.assert_array_equal(result.duplicate_of, expected.duplicate_of)
+    np.testing.assert_array_equal(result.similarity, expected.similarity)
+    np.testing.assert_array_equal(result.cluster_id, expected.cluster_id)
+    if stage == "Encoding":
+        assert result.run["engine"]["lost_while_encoding"] == 1
+
+
+def test_it_goes_on_after_an_interruption(cluster, export, tmp_path, monkeypatch, small_shards, capsys):
+    assert dedupe(tmp_path / "local", monkeypatch, export) == 0
+    results, result = [], ray_engine._Join._result
+
+    def interrupted(self, *arguments):
+        if len(results) == 7:
+            raise KeyboardInterrupt
+        results.append(arguments)
+        return result(self, *arguments)
+
+    folder = tmp_path / "ray"
+    with monkeypatch.context() as patch:
+        patch.setattr(ray_engine._Join, "_result", interrupted)
+        patch.setattr("dupdetect.encoded_texts._FEW_ROWS", 10)
+        assert dedupe(folder, monkeypatch, export, "--engine", "ray", "--resume") == 130
+        assert len(list((folder / "out.partial" / "pairs").rglob("*.npy"))) == 7
+        results[:] = [None] * 8
+        assert dedupe(folder, monkeypatch, export, "--engine", "ray", "--resume") == 0
+    assert len(results) - 8 == 9 * 10 // 2 - 7  # 560 texts in 9 shards
+    assert not (folder / "out.partial").exists()
+    for name in ("questions.csv", "kept.csv", "pairs.csv", "possible.csv", "ruled_out.csv", "candidates.csv"):
+        assert (folder / "out" / name).read_bytes() == (tmp_path / "local" / "out" / name).read_bytes()
+
+
+class SameEverywhere:
+    """An encoder of the caller's own making."""
+
+    fingerprint, dimension = "test:same", 4
+
+    def encode(self, texts, *, progress=None):
+        return np.eye(4, dtype=np.float32)[[len(text) % 4 for text in texts]]
+
+    def truncated(self, texts):
+        return np.zeros(len(texts), dtype=bool)
+
+
+class OtherElsewhere(SameEverywhere):
+    """An encoder whose vectors are others in another process."""
+
+    def __init__(self):
+        self.home = os.getpid()
+
+    def encode(self, texts, *, progress=None):
+        return np.roll(super().encode(texts), int(os.getpid() != self.home), axis=1)
+
+
+class Deadly(SameEverywhere):
+    """An encoder that takes more memory than there is for one of the texts."""
+
+    def encode(self, texts, *, progress=None):
+        if "how do i pay my plan now" in texts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode(texts)
+
+
+@pytest.fixture
+def own_encoders(cluster):
+    """Workers cannot import the module of a test."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+def test_an_encoder_of_the_callers_own_is_sent(own_encoders):
+    with RayEngine() as engine:
+        np.testing.assert_array_equal(
+            engine.encode(SameEverywhere(), questions()), SameEverywhere().encode(questions())
+        )
+
+
+def test_a_worker_that_computes_otherwise_is_refused(own_encoders):
+    with RayEngine() as engine, pytest.raises(DupdetectError, match="encodes otherwise than this process"):
+        engine.encode(OtherElsewhere(), questions())
+
+
+def test_a_text_that_kills_every_worker_is_named(own_encoders, small_shards):
+    with RayEngine() as engine, pytest.raises(DupdetectError, match=r"5 workers .* to encode texts 41 to 80; perhaps"):
+        engine.encode(Deadly(), questions())
+
+
+def test_what_does_not_go_together_is_refused(cluster, detector):
+    with pytest.raises(InputError, match="search='exact', or engine='local'"):
+        detector.deduplicate(["a b"], engine="ray", search="ann")
+    with pytest.raises(InputError, match=r"has called ray\.init already"), RayEngine("auto"):
+        pass
+    with pytest.raises(InputError, match="has the workers that it has"):
+        RayEngine("auto", workers=2)
+    with pytest.raises(InputError, match="workers must be at least 1"):
+        RayEngine(workers=0)
