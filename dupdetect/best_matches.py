@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.progress import Progress, silent
+from dupdetect.search import Neighbours, nearest
 
 __all__ = ["best_matches"]
 
@@ -24,6 +25,7 @@ def best_matches(
     k: int,
     threshold: float,
     progress: Progress,
+    find: Callable[..., Neighbours] = nearest,
 ) -> Iterator[Matched]:
     """Yield for each query: its form, and of its matches the forms, similarity and score, at most k, best score first.
 
@@ -32,13 +34,15 @@ def best_matches(
 
     A guard may lower the score of the nearest, so as many neighbours are looked at as are needed: until none farther
     off can have a better score, because the score is never above the similarity.
+
+    find: takes the arguments of `search.nearest` and returns the same, perhaps elsewhere.
     """
     depth = k
     while len(queries):
         unsettled = []
         together = max(1, _LISTED // depth)
         for part in (queries[start : start + together] for start in range(0, len(queries), together)):
-            for query, forms, similarity in texts.nearest(part, corpus, depth, progress):
+            for query, forms, similarity in texts.nearest(part, corpus, depth, progress, find):
                 score = texts.score(np.full(len(forms), query), forms, similarity)
                 order = np.lexsort((-similarity, -score, forms != query))[:k]
                 order = order[score[order].astype(np.float64) >= threshold]

@@ -1,8 +1,9 @@
 """Boilerplate: what a large part of a collection ends in, such as signatures and disclaimers.
 
-It says nothing of what is asked, and yet two different questions above one long signature look alike. So a collection
-is compared without it. What a text is, which texts are the same, which words the encoder does not know, what guards see
-and what comes out stay as they are.
+Mostly it says nothing of what is asked, and yet two different questions above one long signature look alike. Sometimes
+it is what is asked: "Please cancel my plan." So two texts with the same end are compared by what stands before it, and
+all others as wholes: what is left out is what the two have in common. What a text is, which texts are the same, which
+words the encoder does not know and what comes out stay as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _EXAMPLE_CHARACTERS = 60
 _LINE_END = "\u2424"  # Unicode's symbol for a new line; a canonical form has no line ends
 _LINE_ENDS = re.compile(r"\r\n?|\n|(?=<(?:br|/p|/div|/li|/tr|/td|/h[1-6]|/blockquote)\b)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
+_MAYBE_MORE = re.compile(r"[\r\n&<]|[.?!\u2026].*\S", re.DOTALL)  # all other texts are one piece
 _ASKS = re.compile(r":|\?")  # a question, or a field of a form, which can hold what matters
 
 
@@ -33,28 +35,32 @@ class Boilerplate:
 
     sentences: the canonical forms of what is left out, most frequent first and long before short, each with the number
     of texts that have it.
-    rest: for each canonical form that has any, what is left of it, canonical too, and never blank.
+    rest: for each canonical form that has any, what stands before it, canonical too, and never blank.
+    end: for each of the same forms what is left out, in order: the same for the same end.
     """
 
     sentences: tuple[tuple[str, int], ...]
     rest: Mapping[str, str]
+    end: Mapping[str, tuple[str, ...]]
+
+    @property
+    def before(self) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+        """For each of the forms what stands before its end, and the end."""
+        return {form: (rest, self.end[form]) for form, rest in self.rest.items()}
 
     def notes(self, *, left_out: bool) -> tuple[str, ...]:
-        """Return a sentence on what was found, if anything was, and whether it is left out."""
+        """Say what was found, if anything was, and whether it is left out where two texts share it."""
         if not self.sentences:
             return ()
         first = self.sentences[0][0]
         short = first if len(first) <= _EXAMPLE_CHARACTERS else f"{first[:_EXAMPLE_CHARACTERS]}..."
         more = f" and {len(self.sentences) - 1:,} more" if len(self.sentences) > 1 else ""
-        if left_out:
-            return (
-                f"{len(self.rest):,} texts are compared without their ends, which many texts share, such as {short!r}"
-                f"{more} (run.json lists them). Where such an end is what is asked, this is wrong.",
-            )
-        return (
-            f"{len(self.rest):,} texts have ends that many texts share, such as {short!r}{more} (run.json lists them). "
-            "Different questions above one long signature look alike; --without-boilerplate compares without them.",
+        ends = (
+            f"{len(self.rest):,} texts have ends that many texts share, such as {short!r}{more} (run.json lists them)"
         )
+        if left_out:
+            return (f"{ends}. Two with the same end are compared by what stands before it, all others as wholes.",)
+        return (f"{ends}, and are compared as wholes. Different questions above one long signature look alike then.",)
 
 
 def find_boilerplate(texts: Iterable[str]) -> Boilerplate:
@@ -69,20 +75,28 @@ def find_boilerplate(texts: Iterable[str]) -> Boilerplate:
     for text in texts:
         if form := canonical(text):
             spellings.setdefault(form, set()).add(text)
-    by_form = {form: max((_pieces(text) for text in sorted(some)), key=len) for form, some in spellings.items()}
+    if len(spellings) < _LEAST_TEXTS:
+        return Boilerplate((), {}, {})
+    by_form = {
+        form: max((_pieces(text) for text in sorted(some)), key=len)
+        for form, some in spellings.items()
+        if any(map(_MAYBE_MORE.search, some))
+    }
     parts = {form: pieces for form, pieces in by_form.items() if len(pieces) > 1}
     counts = Counter(key for pieces in parts.values() for key in {key for key, _ in pieces})
-    least = max(_LEAST_TEXTS, math.ceil(_LEAST_SHARE * len(by_form)))
+    least = max(_LEAST_TEXTS, math.ceil(_LEAST_SHARE * len(spellings)))
     shared = {key for key, count in counts.items() if count >= least}
     rest: dict[str, str] = {}
+    ends: dict[str, tuple[str, ...]] = {}
     left_out: Counter[str] = Counter()
     for form, pieces in parts.items():
         end = _first_left_out(pieces, shared)
         left = canonical(" ".join(piece for _, piece in pieces[:end]))
         if end < len(pieces) and left:
-            rest[form] = left
-            left_out.update({key for key, _ in pieces[end:]})
-    return Boilerplate(tuple(sorted(left_out.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))), rest)
+            rest[form], ends[form] = left, tuple(key for key, _ in pieces[end:])
+            left_out.update(set(ends[form]))
+    sentences = sorted(left_out.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))
+    return Boilerplate(tuple(sentences), rest, ends)
 
 
 def _first_left_out(pieces: Sequence[tuple[str, str]], shared: Collection[str]) -> int:

@@ -9,7 +9,7 @@ What `clustering.resolve` decides needs few of them:
 - what a chain holds together: beyond these, only pairs that connect two clusters which nothing has connected yet.
 
 The answer is that of `resolve` on the full list. Every decision is by the same similarity: a float32 product decides
-where it is farther from the threshold than its proven error, and `cosine` where it is not.
+where it is farther from the threshold than its proven error, and `cosine` where it is not (`search.Vectors`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dupdetect.errors import InputError
 from dupdetect.graph import connected_components
 from dupdetect.progress import Progress
-from dupdetect.search import SimilarPairs, cosine, float32_error
+from dupdetect.search import SimilarPairs, Vectors, float32_error
 
 __all__ = ["crowded"]
 
@@ -34,7 +34,7 @@ RuledOut = Callable[[Places, Places], NDArray[np.bool_]]
 
 
 def crowded(
-    embeddings: NDArray[np.float32],
+    vectors: Vectors,
     group: NDArray[np.int64],
     threshold: float,
     priority: NDArray[np.int64],
@@ -44,7 +44,7 @@ def crowded(
 ) -> tuple[SimilarPairs, NDArray[np.int64]]:
     """Return the pairs of removed and kept rows, and (n,) int64: the smallest row of the cluster of each row.
 
-    embeddings: (n, d) float32 unit rows.  group: (n,), never falling; only rows of one group are compared.  threshold:
+    vectors: of n texts.  group: (n,), never falling; only rows of one group are compared.  threshold:
     in [-1, 1].  priority: (n,) distinct integers, as for `clustering.resolve`, which makes of these pairs the same
     survivors as of all pairs.  ruled_out: tells which pairs (m,), (m,) of rows do not count although they reach the
     threshold.
@@ -56,8 +56,8 @@ def crowded(
     Memory beyond the result: a few blocks of 1,024 x 1,024 numbers, and 8 bytes a row. Time grows with n times the
     number of kept rows, and with the number of pairs of rows in different clusters.
     """
-    n = len(embeddings)
-    near = _Near(embeddings, threshold, ruled_out)
+    n = len(vectors.whole)
+    near = _Near(vectors, threshold, ruled_out)
     kept = np.zeros(n, dtype=np.bool_)
     found: list[tuple[Places, Places]] = []
     bounds = np.flatnonzero(np.diff(group, prepend=-1, append=group[-1:] + 1 if n else 1))
@@ -94,16 +94,16 @@ def crowded(
 class _Near:
     """Which pairs of some rows reach the threshold, and count."""
 
-    def __init__(self, embeddings: NDArray[np.float32], threshold: float, ruled_out: RuledOut | None) -> None:
-        self._embeddings, self._threshold, self._ruled_out = embeddings, threshold, ruled_out
-        self._error = float32_error(embeddings.shape[1])
+    def __init__(self, vectors: Vectors, threshold: float, ruled_out: RuledOut | None) -> None:
+        self._vectors, self._threshold, self._ruled_out = vectors, threshold, ruled_out
+        self._error = float32_error(vectors.whole.shape[1])
 
     def pairs(self, left: Places, right: Places, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
         """Return (l, r) bool: do row left[i] and row right[j] reach the threshold, and count?
 
         False where it is not `wanted`.
         """
-        products = self._embeddings[left] @ self._embeddings[right].T
+        products = self._vectors.products(left, right)
         close: NDArray[np.bool_] = products >= np.float32(self._threshold + self._error)
         doubtful = (products >= np.float32(self._threshold - self._error)) & ~close
         if wanted is not None:
@@ -118,10 +118,7 @@ class _Near:
 
     def similarity(self, left: Places, right: Places) -> NDArray[np.float32]:
         """Return (m,) float32: the cosine of each pair of rows."""
-        result = np.empty(len(left), dtype=np.float32)
-        for part in _parts(len(left)):
-            result[part] = cosine(self._embeddings[left[part]], self._embeddings[right[part]])
-        return result
+        return self._vectors.similarity(left, right)
 
 
 def _kept(near: _Near, rows: Places, advance: Callable[[int], None]) -> Places:

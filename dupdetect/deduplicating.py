@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.boilerplate import find_boilerplate
-from dupdetect.calibration import Calibration
-from dupdetect.clustering import Resolution, connection_strength, resolve
+from dupdetect.calibration import Calibration, EstimatedPrecision
+from dupdetect.clustering import Resolution, connection_strength
 from dupdetect.crowded import crowded
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import cached_texts
+from dupdetect.engines import Engine, LocalEngine
 from dupdetect.errors import InputError
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import Keep, row_ranks
@@ -57,25 +58,38 @@ def deduplicated(
     without_boilerplate: bool,
     estimated_precision: float | None,
     progress: Progress,
+    engine: Engine | None = None,
     find: Callable[[EncodedTexts], SimilarPairs] | None = None,
+    merged: Callable[[EncodedTexts], SimilarPairs] | None = None,
+    stays: Sequence[int] = (),
 ) -> Deduplication:
     """Return what `Detector.deduplicate` says of these questions.
 
-    policy: has been checked against them.  model: the name of the detector, for the record.  find: returns all pairs of
-    texts at or above the threshold, where they are known and need not be searched for.
+    policy: has been checked against them.  model: the name of the detector, for the record.  engine: has been entered;
+    a local one where none is given.  find: returns all pairs of texts at or above the threshold, where they are known
+    and need not be searched for.  merged: returns pairs that people have put together; they count whatever their
+    similarity and the guards, where pairs are listed.  stays: rows that are asked before all others, in this order.
     """
+    engine = engine or LocalEngine()
     library = index_library() if search == "ann" else ""
     seconds: dict[str, float] = {}
     cached_before = cached_texts(encoder)
     with _timed(seconds, "boilerplate"):
-        boilerplate = find_boilerplate(asked.texts)
+        boilerplate = find_boilerplate(asked.texts if find is None else ())
     with _timed(seconds, "encode"):
-        rest = boilerplate.rest if without_boilerplate else {}
-        texts = encode_texts(encoder, asked.texts, progress, guards, rest)
+        without_boilerplate &= search == "exact"
+        before = boilerplate.before if without_boilerplate else {}
+        texts = encode_texts(encoder, asked.texts, progress, guards, before, engine.encode)
         missed = unread(texts, truncated_texts(encoder, texts), texts.position)
     cached = cached_texts(encoder) - cached_before
     with _timed(seconds, "search"):
-        pairs = find(texts) if find else _listed(texts, calibration.threshold, progress, search, work)
+        least = calibration
+        if find:
+            pairs: SimilarPairs | None = find(texts)
+        else:
+            pairs, least = _listed(texts, calibration, estimated_precision, progress, search, work, engine)
+    too_many = _too_many(calibration, least, _most(search, len(texts.forms)))
+    calibration = least
     certificate = None
     search_notes: tuple[str, ...] = ()
     if search == "ann" and pairs is not None:
@@ -89,7 +103,7 @@ def deduplicated(
         with _timed(seconds, "rule out"):
             pairs, ruled_out = _without_ruled_out(pairs, why)
     possible = None
-    if pairs is not None and ruled_out is not None and estimated_precision is not None:
+    if pairs is not None and ruled_out is not None and estimated_precision is not None and not too_many:
         scores = texts.score(pairs.left, pairs.right, pairs.similarity)
         calibration = calibration.estimated(scores, estimated_precision)
         sure = scores >= calibration.threshold
@@ -100,8 +114,15 @@ def deduplicated(
         alike = _by_guards_alone(pairs, _some(ruled_out[0], reached), ruled_out[1][reached])
         with _timed(seconds, "draw"):
             drawn = draw_candidates(texts, *alike, calibration.threshold, _review_floor(calibration), progress)
+    if merged is not None and pairs is not None and ruled_out is not None:
+        put_together = merged(texts)
+        out = ~_among(ruled_out[0], put_together)
+        ruled_out = _some(ruled_out[0], out), ruled_out[1][out]
+        if possible is not None:
+            possible = _some(possible, ~_among(possible, put_together))
+        pairs = _in_order([_some(pairs, ~_among(pairs, put_together)), put_together])
     with _timed(seconds, "cluster"):
-        decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress)
+        decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress, engine, stays)
     result = by_row(
         asked,
         texts,
@@ -125,13 +146,15 @@ def deduplicated(
             "keep": str(policy),
             "guards": None if guards is None else guards.to_dict(),
             "told_apart_by_reviewers": len(told_apart),
+            "engine": engine.record(),
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
             "unknown_word_rows": missed.unknown_rows,
             "without_boilerplate": without_boilerplate,
             "boilerplate": [{"sentence": sentence, "texts": count} for sentence, count in boilerplate.sentences],
-            "encoded_texts": len(set(texts.read)) - cached,
+            "encoded_texts": texts.encoded - cached,
             "cached_texts": cached,
+            "too_many_pairs": too_many,
             "seconds": seconds,
         },
     )
@@ -157,8 +180,11 @@ def _decided(
     policy: Keep,
     why: Why,
     progress: Progress,
+    engine: Engine,
+    stays: Sequence[int],
 ) -> _Decided:
-    """Choose what stays. `pairs`: all that count, or None where there are too many to list.  why: some do not."""
+    """Choose what stays. `pairs`: all that count, or None where there are too many to list.  why: some do not.
+    stays: rows that are asked first."""
     n = len(texts.forms)
     weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
     strength = weight - 1.0
@@ -172,11 +198,13 @@ def _decided(
     row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
     forms = [texts.forms[slot] if slot >= 0 else "" for slot in texts.position.tolist()]
     ranks, notes = row_ranks(policy, asked, forms, row_strength)
+    ranks[list(stays)] = np.arange(-len(stays), 0)
+    ranks = np.argsort(np.argsort(ranks))
     first = first_rows(texts.position, ranks, n)
     if pairs is not None:
-        return _Decided(ranks, first, pairs, resolve(n, pairs, ranks[first]), tuple(notes))
+        return _Decided(ranks, first, pairs, engine.resolve(n, pairs, ranks[first]), tuple(notes))
     pairs, cluster = crowded(
-        texts.embeddings,
+        texts.vectors,
         texts.group,
         threshold,
         ranks[first],
@@ -187,9 +215,10 @@ def _decided(
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
-        "listed. Pairs that are ruled out are not listed, none are drawn for review, and no precision is estimated."
+        "listed. Pairs that are ruled out are not listed, and none are drawn for review."
     )
-    return _Decided(ranks, first, pairs, replace(resolve(n, pairs, ranks[first]), cluster=cluster), (*notes, note))
+    resolution = replace(engine.resolve(n, pairs, ranks[first]), cluster=cluster)
+    return _Decided(ranks, first, pairs, resolution, (*notes, note))
 
 
 def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]]]:
@@ -209,6 +238,21 @@ def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tup
 
 def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
     return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
+
+
+def _among(pairs: SimilarPairs, others: SimilarPairs) -> NDArray[np.bool_]:
+    """Return (m,) bool: which of the pairs are among the others."""
+    mine, theirs = (some.left.astype(np.int64) << 32 | some.right for some in (pairs, others))
+    return np.isin(mine, theirs)
+
+
+def _in_order(parts: Sequence[SimilarPairs]) -> SimilarPairs:
+    """Return pairs that no two parts have as one, sorted by (left, right)."""
+    left, right, similarity = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("left", "right", "similarity")
+    )
+    order = np.lexsort((right, left))
+    return SimilarPairs(left[order], right[order], similarity[order])
 
 
 def _by_guards_alone(
@@ -237,27 +281,63 @@ def _review_floor(calibration: Calibration) -> float:
     return float(steps[np.searchsorted(calibration.probability(steps[:-1]), _FLOOR)])
 
 
+def _most(search: Search, texts: int) -> int:
+    """Return how many pairs are listed where the search finds more: where it is exact, it can do with fewer."""
+    return _MOST_PAIRS if search == "exact" else _room(texts)
+
+
 def _room(texts: int) -> int:
     """Return how many pairs are listed where it cannot be done with fewer."""
     return max(_MOST_PAIRS, _PAIRS_PER_TEXT * texts)
 
 
 def _listed(
-    texts: EncodedTexts, threshold: float, progress: Progress, search: Search, work: Path | None
-) -> SimilarPairs | None:
-    """Return all pairs at or above the threshold that the search finds, or None where there are too many.
+    texts: EncodedTexts,
+    calibration: Calibration,
+    estimated_precision: float | None,
+    progress: Progress,
+    search: Search,
+    work: Path | None,
+    engine: Engine,
+) -> tuple[SimilarPairs | None, Calibration]:
+    """Return all pairs that reach the threshold and that the search finds, or None where there are too many; and the
+    calibration with this threshold.
+
+    It is the one that is given, unless that lets in too many and a precision is asked for: then the lowest from which
+    each pair is likely enough, and so are all.
 
     Raises InputError instead where the search is not exact: survivors without a list are found by comparing all texts.
     """
-    most = _MOST_PAIRS if search == "exact" else _room(len(texts.forms))
-    try:
-        return texts.similar(threshold, progress, search=search, most=most, work=work)
-    except TooManyPairsError:
-        if search == "exact":
-            return None
+    most = _most(search, len(texts.forms))
+    similar = partial(texts.similar, progress=progress, search=search, most=most, work=work, join=engine.join)
+    with suppress(TooManyPairsError):
+        return similar(calibration.threshold), calibration
+    least = calibration if estimated_precision is None else calibration.surely(estimated_precision)
+    if least.threshold > 1:  # no pair is likely enough
+        none = np.empty(0, dtype=np.int32)
+        return SimilarPairs(none, none, np.empty(0, dtype=np.float32)), least
+    if least.threshold > calibration.threshold:
+        with suppress(TooManyPairsError):
+            return similar(least.threshold), least
+    if search == "exact":
+        return None, least
     raise InputError(
         f"More than {most:,} pairs of texts reach the threshold, too many to list, and only the exact search does "
         "without a list. Choose a higher threshold, or search='exact'."
+    )
+
+
+def _too_many(asked: Calibration, least: Calibration, most: int) -> str:
+    """Say from where on pairs count, where these are not all that reach the threshold asked for; "" where they are."""
+    if least.threshold <= asked.threshold or not isinstance(least.criterion, EstimatedPrecision):
+        return ""
+    chance = f"{least.criterion.precision:g}"
+    more = f"More than {most:,} pairs of texts reach the threshold of the detector, cosine {asked.threshold:.4f}"
+    if least.threshold > 1:
+        return f"{more}, too many to list, and no pair is a duplicate with a probability of {chance}: none counts."
+    return (
+        f"{more}, too many to list. They count from cosine {least.threshold:.4f} on, where each is a duplicate with a "
+        f"probability of at least {chance}; possible duplicates below that are not listed."
     )
 
 

@@ -1,4 +1,7 @@
-"""The distinct texts of a call: each encoded once, and compared only where the encoder can tell them apart.
+"""The distinct texts of a call: each encoded, and compared only where the encoder can tell them apart.
+
+Of texts with an end that others share, such as a signature, what stands before it is encoded too: two texts with the
+same end are compared by that, all others as wholes (`dupdetect.boilerplate`, `search.Vectors`).
 
 Beside the similarity of two texts stands their score, which a threshold is compared with: the similarity, or less where
 a guard fires (`dupdetect.guards`).
@@ -10,8 +13,10 @@ same on both sides: texts are compared within groups, and a group holds the text
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -24,8 +29,10 @@ from dupdetect.errors import InputError
 from dupdetect.guards import GUARDS, GuardedTexts, Guards
 from dupdetect.progress import Progress
 from dupdetect.search import (
+    Neighbours,
     RecallCertificate,
     SimilarPairs,
+    Vectors,
     approximate_pairs,
     certify,
     nearest,
@@ -47,22 +54,27 @@ class EncodedTexts:
     """Each distinct, non-blank canonical text once: n forms, those of a group side by side.
 
     forms: n canonical texts, first those with every word known; sorted within a group.
-    read: (n) of each form what is compared, canonical too: the form itself, or the form without its boilerplate.
     position: (m,) int64, the form of each of the m texts given, -1 for blank ones.
-    embeddings: (n, d) float32 unit rows.  unknown: for each form the words that the encoder does not know, sorted.
+    vectors: what forms are compared by.  unknown: for each form the words that the encoder does not know, sorted.
     group: (n,) int64 from 0, never falling; forms of one group are compared. A form without a known word is alone.
-    guards: what lowers the score of a pair; None for nothing.  guarded: what they look at: what is compared, and
-    the forms where these are others.
+    guards: what lowers the score of a pair; None for nothing.  guarded: what they look at: the forms, or for two with
+    the same end (guarded_before) what stands before it.  encoded: how many different texts were encoded.
     """
 
     forms: tuple[str, ...]
-    read: tuple[str, ...]
     position: NDArray[np.int64]
-    embeddings: NDArray[np.float32]
+    vectors: Vectors
     unknown: tuple[tuple[str, ...], ...]
     group: NDArray[np.int64]
     guards: Guards | None
-    guarded: tuple[GuardedTexts, ...]
+    guarded: GuardedTexts
+    guarded_before: GuardedTexts
+    encoded: int
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """(n, d) float32 unit rows, of the whole forms."""
+        return self.vectors.whole
 
     def comparable(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (n,) bool: may these two be duplicates at all?
@@ -81,8 +93,9 @@ class EncodedTexts:
         """
         fired = np.zeros((len(left), len(GUARDS)), dtype=np.bool_)
         written = (left >= 0) & (right >= 0)
-        for guarded in self.guarded:
-            fired[written] |= guarded.fired(left[written], right[written])
+        before = written & self.vectors.same_end(left, right)
+        for guarded, pairs in ((self.guarded, written & ~before), (self.guarded_before, before)):
+            fired[pairs] = guarded.fired(left[pairs], right[pairs])
         return fired
 
     def score(
@@ -93,7 +106,8 @@ class EncodedTexts:
     ) -> NDArray[np.float32]:
         """Return (m,) float32, what a threshold is compared with: the similarity, or less where a guard fires.
 
-        left, right: (m,) numbers of forms that are comparable.  similarity: (m,) float32, their cosine.
+        left, right: (m,) numbers of forms that are comparable.  similarity: (m,) float32, the cosine of what they are
+        compared by.
         """
         return similarity if self.guards is None else self.guards.score(similarity, self.fired(left, right))
 
@@ -105,12 +119,15 @@ class EncodedTexts:
         search: Literal["exact", "ann"] = "exact",
         most: int | None = None,
         work: Path | None = None,
+        join: Callable[..., SimilarPairs] = similar_pairs,
     ) -> SimilarPairs:
         """Return every pair of forms in one group whose cosine is at or above `threshold`.
 
-        search: "ann" for most of them; see `approximate_pairs`, and `certificate` for how many.
+        search: "ann" for most of them; see `approximate_pairs`, and `certificate` for how many. All are compared as
+        wholes then.
         work: a folder to go on from after an interruption, where the search is exact; see `similar_pairs`. Raises
         TooManyPairsError where there are more than `most`, if that is given.
+        join: where the search is exact, takes the arguments of `similar_pairs` and returns the same, perhaps elsewhere.
         """
         sizes, starts = self._groups()
         empty = np.empty(0, dtype=np.int32)
@@ -118,12 +135,12 @@ class EncodedTexts:
         with progress("Comparing", int((sizes * (sizes - 1) // 2).sum()), "pair") as advance:
             for group in np.flatnonzero(sizes > 1):
                 start = np.int32(starts[group])
-                rows = self.embeddings[start : start + sizes[group]]
-                place = work / str(group) if work is not None and len(rows) > _FEW_ROWS else None
+                rows = slice(int(start), int(start + sizes[group]))
                 if search == "ann":
-                    pairs = approximate_pairs(rows, threshold, most=most, progress=advance)
+                    pairs = approximate_pairs(self.embeddings[rows], threshold, most=most, progress=advance)
                 else:
-                    pairs = similar_pairs(rows, threshold, most=most, work=place, progress=advance)
+                    place = work / str(group) if work is not None and sizes[group] > _FEW_ROWS else None
+                    pairs = self.vectors.similar(rows, threshold, most=most, work=place, progress=advance, join=join)
                 most = most and most - len(pairs)
                 found.append((start + pairs.left, start + pairs.right, pairs.similarity))
         # Groups stand side by side, so what is found in one after the other is sorted as a whole.
@@ -143,13 +160,19 @@ class EncodedTexts:
             return certify(self.embeddings, groups, pairs, threshold, progress=advance)
 
     def nearest(
-        self, queries: NDArray[np.int64], corpus: NDArray[np.int64], k: int, progress: Progress
+        self,
+        queries: NDArray[np.int64],
+        corpus: NDArray[np.int64],
+        k: int,
+        progress: Progress,
+        find: Callable[..., Neighbours] = nearest,
     ) -> list[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
         """Return for each query: its form, the k nearest forms of the corpus in its group, and their similarity.
 
         queries, corpus: numbers of forms, rising.  Nearest first, fewer than k where the group has fewer; queries with
         nothing of their group in the corpus are left out. A form that stands in the corpus itself comes first, with
         similarity 1, although others can have the same vector.
+        find: takes the arguments of `search.nearest` and returns the same, perhaps elsewhere.
         """
         itself = np.isin(queries, corpus)
         query_group, corpus_group = self.group[queries], self.group[corpus]
@@ -160,7 +183,7 @@ class EncodedTexts:
                 asked = queries[part]
                 known = corpus[slice(*np.searchsorted(corpus_group, [group, group + 1]))]
                 if len(known):
-                    near = nearest(self.embeddings[asked], self.embeddings[known], k, progress=advance)
+                    near = find(self.embeddings[asked], self.embeddings[known], k, progress=advance)
                     rows = zip(asked.tolist(), itself[part].tolist(), known[near.rows], near.similarity, strict=True)
                     found += (
                         (query, *_itself_first(query, forms, similarity)) if there else (query, forms, similarity)
@@ -194,11 +217,14 @@ def encode_texts(
     given: Sequence[str],
     progress: Progress,
     guards: Guards | None = None,
-    rest: Mapping[str, str] = MappingProxyType({}),
+    before: Mapping[str, tuple[str, Hashable]] = MappingProxyType({}),
+    encode: Callable[..., NDArray[np.float32]] | None = None,
 ) -> EncodedTexts:
     """Return the distinct texts among those given, encoded; raise InputError for vectors that are not unit rows.
 
-    rest: for some canonical forms another, not blank, which is compared in their place.
+    before: for some canonical forms another, not blank, which stands before their end, and the end. Where two have the
+    same end, and the encoder knows the same words of what stands before it, they are compared by that.
+    encode: takes the encoder and the arguments of its `encode`, and returns the same, perhaps elsewhere.
     """
     forms, slots = unique_canonical(given)
     position = np.array(slots, dtype=np.int64)
@@ -206,44 +232,81 @@ def encode_texts(
         forms, position = forms[1:], position - 1
     if not forms:
         nothing = np.zeros((0, encoder.dimension), dtype=np.float32)
-        return EncodedTexts((), (), position, nothing, (), position[:0], guards, (GuardedTexts(()),))
-    read = [rest.get(form, form) for form in forms]
-    unknown = encoder.unknown_words(forms) if isinstance(encoder, LimitedVocabulary) else [()] * len(forms)
-    if len(unknown) != len(forms):
-        raise InputError(f"The encoder's unknown words: there are {len(unknown)} rows for {len(forms)} texts.")
+        none = GuardedTexts(())
+        return EncodedTexts((), position, Vectors.of(nothing), (), position[:0], guards, none, none, 0)
+    unknown = _unknown(encoder, forms)
     # No word is empty, so that a form without a known word has a key that no other form has.
     keys = [("", form) if words == (form,) else words for form, words in zip(forms, unknown, strict=True)]
     order = sorted(range(len(forms)), key=keys.__getitem__)
     place = np.empty(len(forms) + 1, dtype=np.int64)
     place[order], place[-1] = np.arange(len(forms)), -1
-    forms, read = [forms[slot] for slot in order], [read[slot] for slot in order]
+    forms = [forms[slot] for slot in order]
     group = np.cumsum([0, *(keys[slot] != keys[before] for before, slot in itertools.pairwise(order))])
     spellings: list[set[str]] = [set() for _ in forms]
     for text, slot in zip(given, place[position].tolist(), strict=True):
         if slot >= 0:
             spellings[slot].add(text)
-    guarded = GuardedTexts(read, spellings)
-    encoded = list(dict.fromkeys(read))
+    end = _ends(encoder, forms, group, before)
+    shortened = {slot: before[forms[slot]][0] for slot in np.flatnonzero(end >= 0).tolist()}
+    encoded = list(dict.fromkeys([*forms, *shortened.values()]))
     with progress("Encoding", len(encoded), "text") as advance:
-        embeddings = unit_rows(encoder.encode(encoded, progress=advance), "The encoder's vectors", rows=len(encoded))
-    if len(encoded) < len(read):
+        rows_of = encoder.encode if encode is None else partial(encode, encoder)
+        embeddings = unit_rows(rows_of(encoded, progress=advance), "The encoder's vectors", rows=len(encoded))
+    vectors = Vectors.of(embeddings)
+    if shortened:
         row = {text: number for number, text in enumerate(encoded)}
-        embeddings = embeddings[[row[text] for text in read]]
+        rows = [row[text] for text in shortened.values()]
+        vectors = Vectors.of(embeddings[: len(forms)], end, embeddings[rows])
+    guarded = guarded_before = GuardedTexts(forms, spellings)
+    if shortened:
+        guarded_before = GuardedTexts([shortened.get(slot, form) for slot, form in enumerate(forms)], spellings)
     return EncodedTexts(
         tuple(forms),
-        tuple(read),
         place[position],
-        embeddings,
+        vectors,
         tuple(unknown[slot] for slot in order),
         group,
         guards,
-        (guarded, GuardedTexts(forms, spellings)) if rest else (guarded,),
+        guarded,
+        guarded_before,
+        len(encoded),
     )
 
 
+def _unknown(encoder: Encoder, texts: Sequence[str]) -> Sequence[tuple[str, ...]]:
+    """Return for each text the words that the encoder does not know."""
+    unknown = encoder.unknown_words(texts) if isinstance(encoder, LimitedVocabulary) else [()] * len(texts)
+    if len(unknown) != len(texts):
+        raise InputError(f"The encoder's unknown words: there are {len(unknown)} rows for {len(texts)} texts.")
+    return unknown
+
+
+def _ends(
+    encoder: Encoder,
+    forms: Sequence[str],
+    group: NDArray[np.int64],
+    before: Mapping[str, tuple[str, Hashable]],
+) -> NDArray[np.int64]:
+    """Return (n,) int64, for `Vectors`: the end of each form; -1 for those without one, and where no other has it.
+
+    Of what stands before the same end, only texts with the same unknown words are compared. Where two differ in them,
+    their ends count as different, so that they are compared as wholes.
+    """
+    some = [slot for slot, form in enumerate(forms) if form in before]
+    words = _unknown(encoder, [before[forms[slot]][0] for slot in some]) if some else ()
+    ends = [(int(group[slot]), before[forms[slot]][1], known) for slot, known in zip(some, words, strict=True)]
+    counts = Counter(ends)
+    numbers: dict[Hashable, int] = {}
+    end = np.full(len(forms), -1, dtype=np.int64)
+    for slot, one in zip(some, ends, strict=True):
+        if counts[one] > 1:
+            end[slot] = numbers.setdefault(one, len(numbers))
+    return end
+
+
 def truncated_texts(encoder: Encoder, texts: EncodedTexts) -> NDArray[np.bool_]:
-    """Return (n,) bool: which forms are longer than the encoder reads, without what is not compared."""
-    return encoder.truncated(texts.read) if texts.read else np.zeros(0, dtype=np.bool_)
+    """Return (n,) bool: which forms are longer than the encoder reads."""
+    return encoder.truncated(texts.forms) if texts.forms else np.zeros(0, dtype=np.bool_)
 
 
 def _itself_first(

@@ -1,4 +1,4 @@
-"""Boilerplate: what a large part of a collection shares is left out of the comparison, and of nothing else."""
+"""Boilerplate: what a large part of a collection ends in is left out where two texts have it in common."""
 
 import random
 
@@ -104,43 +104,132 @@ def test_the_rest_is_canonical_and_never_blank():
     assert all(rest and canonical(rest) == rest != form for form, rest in found.rest.items())
 
 
-def test_deduplicate_compares_what_is_left(detector):
-    texts = [*signed(), "w1 x1 y1 z1 please"]
-    plain = detector.deduplicate([*QUESTIONS, texts[-1]])
-    whole = detector.deduplicate(texts)
-    result = detector.deduplicate(texts, without_boilerplate=True)
+def test_ends_are_equal_where_what_is_left_out_is():
+    texts = [*signed(), *signed([f"{question} too" for question in QUESTIONS], "Bye\nSent from my small phone")]
+    found = find_boilerplate(texts)
+    assert found.end.keys() == found.rest.keys() == {canonical(text) for text in texts}
+    assert set(found.end.values()) == {
+        ("kind regards", "jane doe", "customer care of northgate partners", "phone 555 0100"),
+        ("bye", "sent from my small phone"),
+    }
+    form = canonical(texts[0])
+    assert found.before[form] == (QUESTIONS[0], found.end[form])
+
+
+def test_two_texts_with_the_same_end_are_compared_by_what_stands_before_it(detector):
+    texts = [*signed(), *signed(["w1 x1 y1 z1 please"])]
+    plain = detector.deduplicate([*QUESTIONS, "w1 x1 y1 z1 please"])
+    whole = detector.deduplicate(texts, without_boilerplate=False)
+    result = detector.deduplicate(texts)
     assert np.array_equal(result.pairs.similarity, plain.pairs.similarity)
     assert np.array_equal(result.duplicate_of, plain.duplicate_of)
     assert len(result.pairs) == 1 < len(whole.pairs)
     assert result.questions.texts == tuple(texts)
     (note,) = (note for note in result.notes if "share" in note)
-    assert note.startswith(
-        "30 texts are compared without their ends, which many texts share, such as 'customer care of"
-    )
+    assert note.startswith("31 texts have ends that many texts share, such as 'customer care of")
+    assert note.endswith("Two with the same end are compared by what stands before it, all others as wholes.")
     (note,) = (note for note in whole.notes if "share" in note)
-    assert note.startswith("30 texts have ends that many texts share, such as 'customer care of")
-    assert {"sentence": "jane doe", "texts": 30} in result.run["boilerplate"] == whole.run["boilerplate"]
+    assert note.endswith("are compared as wholes. Different questions above one long signature look alike then.")
+    assert {"sentence": "jane doe", "texts": 31} in result.run["boilerplate"] == whole.run["boilerplate"]
     assert (result.run["without_boilerplate"], whole.run["without_boilerplate"]) == (True, False)
 
 
-def test_guards_see_what_is_left_out(calibration):
+def test_an_end_that_is_what_is_asked_tells_texts_apart(calibration):
+    """Two requests below each of thirty texts: what stands before them is the same, and all that is the same."""
+    requests = ["Please cancel the plan that I have", "Kindly send me an invoice for last year"]
+    texts = [f"{question}. {request}." for question in QUESTIONS for request in requests]
+    detector = Detector(HashingEncoder(), calibration, "hashing").at(threshold=0.75)
+    assert len(find_boilerplate(texts).rest) == 60
+    result = detector.deduplicate(texts)
+    whole = detector.deduplicate(texts, without_boilerplate=False)
+    assert result.kept.all()
+    assert not whole.kept.all()  # alike by their requests
+
+
+def test_a_text_with_an_end_and_one_without_are_compared_as_wholes(detector):
+    texts = [*signed(), QUESTIONS[3]]
+    result, whole = (detector.at(threshold=-1).deduplicate(texts, without_boilerplate=on) for on in (True, False))
+    found, expected = ({(p.left, p.right): p.similarity for p in one.pairs} for one in (result, whole))
+    assert found.keys() == expected.keys()
+    assert {pair for pair in found if found[pair] == expected[pair]} == {(row, 30) for row in range(30)}
+
+
+def test_each_text_is_encoded_once_or_twice(calibration):
+    encoder = HashingEncoder()
+    texts = [*signed(), QUESTIONS[3], "no end at all"]
+    result = Detector(encoder, calibration, "hashing").deduplicate(texts)
+    expected = [*(canonical(text) for text in signed()), *QUESTIONS, "no end at all"]
+    assert sorted(encoder.encoded) == sorted(expected)
+    assert result.run["encoded_texts"] == len(expected)
+    assert len(set(result.text_of.tolist())) == 32
+
+
+def test_an_end_that_no_other_text_has_is_encoded_with_its_text_alone(calibration):
+    """Its sentences are shared by many, and it has more of them than any other."""
+    encoder = HashingEncoder()
+    texts = [
+        *signed(),
+        *signed([f"{q} too" for q in QUESTIONS], "Sent from my small phone"),
+        "a\nSent from my small phone",
+    ]
+    texts[-1] += f"\n{SIGNATURE}"
+    assert canonical(texts[-1]) in find_boilerplate(texts).rest
+    Detector(encoder, calibration, "hashing").deduplicate(texts)
+    assert len(encoder.encoded) == 60 + 61
+    assert "a" not in encoder.encoded
+
+
+def test_guards_see_what_two_texts_are_compared_by(calibration):
     phones = ["Sent from my Android phone today", "Sent from my iPhone phone today"]
     texts = [f"{question}\n{phone}" for question in QUESTIONS for phone in phones]
-    detector = Detector(HashingEncoder(), calibration, "hashing", Guards(-1.0)).at(threshold=0.9)
-    result = detector.deduplicate(texts, without_boilerplate=True)
+    detector = Detector(HashingEncoder(), calibration, "hashing", Guards(-1.0)).at(threshold=0.75)
+    result = detector.deduplicate(texts)
     assert len(result.pairs) == 0
-    assert result.ruled_out.counts()["alternatives"] == 30
+    assert result.ruled_out.counts()["alternatives"] == 30  # the ends differ, so guards see them
+    numbered = [f"{question} opens in 7 days\nCall me within 24 hours please" for question in QUESTIONS]
+    numbered += ["w1 x1 y1 z1 opens in 24 days\nCall me within 24 hours please"]
+    for without in (True, False):  # the whole texts have 7 and 24, and 24
+        out = detector.deduplicate(numbered, without_boilerplate=without).ruled_out
+        assert ((1, 30) in zip(out.left.tolist(), out.right.tolist(), strict=True)) is without
 
 
-def test_texts_alike_but_for_boilerplate_are_pairs_not_one_text(calibration):
+def test_words_that_the_encoder_does_not_know_must_agree_before_the_end(calibration):
+    """One text has an unknown word before the end, the other in it: as wholes they agree in it."""
     encoder = HashingEncoder()
-    texts = [*signed(), QUESTIONS[3]]
-    result = Detector(encoder, calibration, "hashing").deduplicate(texts, without_boilerplate=True)
-    assert result.duplicate_of[30] == 3
-    assert result.similarity[30] == pytest.approx(1, abs=1e-6)
-    assert len(set(result.text_of.tolist())) == 31
-    assert sorted(encoder.encoded) == sorted(QUESTIONS)  # each once
-    assert result.run["encoded_texts"] == 30
+    encoder.unknown_words = lambda texts: [
+        (text,) if text == "zz" else tuple(sorted({w for w in text.split() if w.startswith("zz")})) for text in texts
+    ]
+    signature = "Best wishes from all of zzcorp"
+    texts = [*signed(signature=signature), *signed(["w1 x1 y1 z1 zzcorp", "zz"], signature)]
+    detector = Detector(encoder, calibration, "hashing").at(threshold=-1)
+    result, whole = (detector.deduplicate(texts, without_boilerplate=on) for on in (True, False))
+    found, expected = ({(p.left, p.right): p.similarity for p in one.pairs} for one in (result, whole))
+    assert found[1, 30] == expected[1, 30]
+    assert found[1, 2] < expected[1, 2]
+    assert "zz" not in encoder.encoded  # without a known word
+    assert not any(31 in pair for pair in found)
+
+
+def test_the_pairs_to_review_have_the_scores_that_decide(detector):
+    texts = [*signed(), *signed([f"{question} please" for question in QUESTIONS[::2]])]
+    detector = detector.at(threshold=0.95)
+    drawn = detector.deduplicate(texts).candidates
+    plain = detector.deduplicate([canonical(text).removesuffix(canonical(SIGNATURE)) for text in texts]).candidates
+    assert len(drawn) > 10
+
+    def scores(some):
+        return {(a, b): s for a, b, s in zip(some.left_row.tolist(), some.right_row.tolist(), some.score, strict=True)}
+
+    assert scores(drawn) == scores(plain)
+
+
+def test_the_approximate_search_compares_wholes_and_says_so(detector):
+    pytest.importorskip("faiss")
+    texts = [*signed(), "w1 x1 y1 z1 please"]
+    result = detector.deduplicate(texts, search="ann")
+    assert any("and are compared as wholes" in note for note in result.notes)
+    assert result.run["without_boilerplate"] is False
+    assert list(result.pairs) == list(detector.deduplicate(texts, without_boilerplate=False).pairs)
 
 
 def test_the_command_line_says_what_is_left_out(tmp_path):
@@ -149,7 +238,8 @@ def test_the_command_line_says_what_is_left_out(tmp_path):
     export.write_text(f"body\n{cells}\n")
     said = CliRunner().invoke(cli, ["dedupe", str(export)])
     assert said.exit_code == 0
-    assert "30 texts have ends that many texts share" in said.stderr
-    said = CliRunner().invoke(cli, ["dedupe", str(export), "--without-boilerplate", "--overwrite"])
+    assert "Two with the same end are compared by what stands before it" in said.stderr
+    said = CliRunner().invoke(cli, ["dedupe", str(export), "--with-boilerplate", "--overwrite"])
     assert said.exit_code == 0
-    assert "30 texts are compared without their ends" in said.stderr
+    assert "30 texts have ends that many texts share" in said.stderr
+    assert "are compared as wholes. Different questions" in said.stderr

@@ -119,6 +119,9 @@ def test_too_few_labels_are_counted(duplicates, others):
         ([0.1 + 0.1j, 0.2], None),
         ([0.1, 0.2], [1]),
         ([0.1], None),
+        ([0.1, 0.2], [math.nan, 1.0]),
+        ([0.1, 0.2], [0.5, 1.0]),
+        ([0.1, 0.2], [1j, 2]),
     ],
 )
 def test_evidence_that_does_not_fit_is_refused(similarity, groups):
@@ -482,6 +485,9 @@ def test_missing_values_and_arrays_are_named():
         Calibration.from_dict(values, {name: a for name, a in arrays.items() if name != "group"})
     with pytest.raises(ArtifactError, match="damaged"):
         Calibration.from_dict(values, {**arrays, "label": arrays["label"][:-1]})
+    for group in (arrays["group"].astype(str), arrays["group"] * np.nan, arrays["group"].astype(np.float64)):
+        with pytest.raises(ArtifactError, match=r"array 'group' must hold whole numbers.* Calibrate again"):
+            Calibration.from_dict(values, {**arrays, "group": group})
 
 
 def test_every_public_name_is_documented():

@@ -90,14 +90,16 @@ def test_more_pairs_on_existing_ties_move_the_threshold_only_between_cuts():
 
 
 @properties
-@given(st.integers(0, 50), st.floats(0.05, 1), st.integers(0, 2**32 - 1))
+@given(st.integers(0, 50), st.floats(0.05, 0.999), st.integers(0, 2**32 - 1))
 def test_an_estimated_precision_takes_as_many_pairs_as_it_can(size, precision, seed):
     calibration = fitted()
     generator = np.random.default_rng(seed)
     scores = np.round(generator.uniform(calibration.threshold, 1, size), 2).astype(np.float32)  # ties
     scores = scores[scores >= calibration.threshold]
     found = calibration.estimated(scores, precision)
-    assert found.criterion == (EstimatedPrecision(precision) if len(scores) else calibration.criterion)
+    assert found.criterion == EstimatedPrecision(precision)
+    if not len(scores):
+        assert found.threshold == calibration.surely(precision).threshold
     assert found.threshold >= calibration.threshold
     accepted = scores >= found.threshold
     chance = calibration.probability(scores)
@@ -108,6 +110,21 @@ def test_an_estimated_precision_takes_as_many_pairs_as_it_can(size, precision, s
     assert again.threshold == found.threshold
 
 
+@properties
+@given(st.floats(0.01, 0.999), st.floats(-0.2, 0.9))
+def test_every_pair_is_likely_from_the_lowest_cosine_on(precision, threshold):
+    calibration = fitted().at(threshold=threshold)
+    found = calibration.surely(precision)
+    assert found.criterion == EstimatedPrecision(precision)
+    assert found.threshold >= threshold
+    if found.threshold > 1:
+        assert calibration.probability(1.0) < precision
+        return
+    assert calibration.probability(found.threshold) >= precision
+    below = np.nextafter(found.threshold, -2)
+    assert below < threshold or calibration.probability(below) < precision
+
+
 def test_an_estimated_precision_is_for_a_file():
     calibration = fitted()
     found = calibration.estimated(np.array([0.9], dtype=np.float32), 0.5)
@@ -116,4 +133,6 @@ def test_an_estimated_precision_is_for_a_file():
         found.at(prevalence=0.01)
     with pytest.raises(InputError, match="estimated_precision"):
         calibration.estimated([], 1.5)
+    with pytest.raises(InputError, match=r"never reached. Ask for less, such as 0\.99"):
+        calibration.estimated([], 1)
     assert found.probability([0.7]).tolist() == calibration.probability([0.7]).tolist()

@@ -1,6 +1,7 @@
 """Survivors and clusters without a list of all pairs: those that the full list gives."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 
 from dupdetect import crowded as module
 from dupdetect import deduplicating, encoded_texts
+from dupdetect.cli.exports import summary
 from dupdetect.clustering import resolve
 from dupdetect.crowded import crowded
 from dupdetect.errors import InputError
 from dupdetect.progress import silent
-from dupdetect.search import SimilarPairs, TooManyPairsError, exact, similar_pairs
+from dupdetect.search import SimilarPairs, TooManyPairsError, Vectors, exact, similar_pairs
 
 
 def unit(matrix):
@@ -36,7 +38,7 @@ def in_groups(rows, group, threshold):
 def check(rows, group, threshold, priority):
     every = in_groups(rows, group, threshold)
     expected = resolve(len(rows), every, priority)
-    pairs, cluster = crowded(rows, group, threshold, priority, 10**9, silent)
+    pairs, cluster = crowded(Vectors.of(rows), group, threshold, priority, 10**9, silent)
     assert cluster.tolist() == expected.cluster.tolist()
     listed = {(i, j): s for i, j, s in zip(every.left.tolist(), every.right.tolist(), every.similarity, strict=True)}
     found = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
@@ -94,7 +96,7 @@ def test_many_blocks_of_one_cluster_are_not_compared(monkeypatch):
     monkeypatch.setattr(
         module._Near, "pairs", lambda self, *a: compared.append(len(a[0]) * len(a[1])) or plain(self, *a)
     )
-    crowded(rows, np.zeros(1024, np.int64), 0.9, np.arange(1024), 10**9, silent)
+    crowded(Vectors.of(rows), np.zeros(1024, np.int64), 0.9, np.arange(1024), 10**9, silent)
     assert sum(compared) < 10 * 1024
 
 
@@ -104,9 +106,9 @@ def test_more_pairs_with_rows_that_stay_than_there_is_room_for_are_refused():
     rows[100] = 0.1
     rows[100, 100] = 0.0
     priority = np.arange(101)
-    assert len(crowded(rows, np.zeros(101, np.int64), 0.09, priority, 100, silent)[0]) == 100
+    assert len(crowded(Vectors.of(rows), np.zeros(101, np.int64), 0.09, priority, 100, silent)[0]) == 100
     with pytest.raises(InputError, match="higher threshold"):
-        crowded(rows, np.zeros(101, np.int64), 0.09, priority, 99, silent)
+        crowded(Vectors.of(rows), np.zeros(101, np.int64), 0.09, priority, 99, silent)
 
 
 def test_the_join_stops_where_there_is_no_room():
@@ -151,6 +153,64 @@ def test_the_medoid_is_refused_where_it_cannot_be_told(crowd):
     detector, texts, _ = crowd
     with pytest.raises(InputError, match="Choose another policy"):
         detector.deduplicate(texts, keep="medoid")
+
+
+def test_of_too_many_pairs_those_count_that_are_likely_each(detector, monkeypatch):
+    """The promise of an estimated precision is kept, and every count is that of the pairs that count."""
+    texts = [f"the order {n} from shop {n % 7} did not arrive yet please help me" for n in range(60)] + ["", ""]
+    detector = detector.at(threshold=0.5)
+    every = detector.deduplicate(texts)
+    likely = detector.at(threshold=detector.calibration.surely(0.95).threshold).deduplicate(texts)
+    assert 100 < len(likely.pairs) < len(every.pairs) - 100
+    monkeypatch.setattr(deduplicating, "_MOST_PAIRS", len(likely.pairs))
+    result = detector.deduplicate(texts, estimated_precision=0.95)
+    assert result.threshold == likely.threshold > 0.5
+    assert list(result.pairs) == list(likely.pairs)
+    assert result.pairs.probability.min() >= 0.95
+    assert min(pair.probability for pair in every.pairs if pair not in list(result.pairs)) < 0.95
+    assert result.duplicate_of.tolist() == likely.duplicate_of.tolist()
+    assert result.possible is None
+    assert result.ruled_out is not None
+    assert len(result.candidates) > 0
+    counts = result.counts
+    assert counts["rows"] == counts["kept"] + counts["removed"] == 62
+    assert counts["pairs_of_different_texts"] == len(likely.pairs)
+    assert counts["pairs_possible"] == 0
+    said = summary(result.record(), Path("out"))
+    assert f"More than {len(likely.pairs):,} pairs of texts reach the threshold of the detector, cosine 0.5000" in said
+    assert f"They count from cosine {result.threshold:.4f} on" in said
+    assert "95 % or more are estimated to be duplicates" in said
+    assert result.record()["search"] == {"kind": "exact"}
+
+
+def test_of_too_many_likely_pairs_some_are_listed_and_the_same_stays(crowd):
+    detector, texts, _ = crowd
+    least = detector.calibration.surely(0.8).threshold
+    expected = detector.at(threshold=least).deduplicate(texts, keep="longest")
+    assert expected.record()["search"]["listed"] == "removed texts and those that stay"
+    result = detector.deduplicate(texts, keep="longest", estimated_precision=0.8)
+    assert result.threshold == least > detector.calibration.threshold
+    for column in ("duplicate_of", "cluster_id", "similarity", "probability"):
+        assert np.array_equal(getattr(result, column), getattr(expected, column), equal_nan=True)
+    assert result.record()["search"] == expected.record()["search"]
+    assert "They count from cosine" in result.record()["possible"]
+    assert "80 % or more are estimated" in result.record()["promise"]
+
+
+def test_where_no_pair_is_likely_enough_none_counts(crowd):
+    detector, texts, _ = crowd
+    likeliest = float(detector.calibration.probability(1.0))
+    result = detector.deduplicate(texts, estimated_precision=(likeliest + 1) / 2)
+    assert result.counts["pairs_of_different_texts"] == 0
+    assert result.counts["removed"] == result.counts["repeats_of_a_text"] == 1
+    assert "none counts" in result.record()["possible"]
+
+
+def test_room_for_all_pairs_is_an_estimate_of_all_pairs(crowd):
+    detector, texts, expected = crowd
+    roomy = detector.at(threshold=0.9)
+    assert roomy.deduplicate(texts[:30], estimated_precision=0.9).run["too_many_pairs"] == ""
+    assert expected.run["too_many_pairs"] == ""
 
 
 def test_a_deduplication_goes_on_where_it_was(detector, tmp_path, monkeypatch):

@@ -177,21 +177,40 @@ class Calibration:
 
     def estimated(self, scores: ArrayLike, precision: float) -> Calibration:
         """Return the calibration with the lowest threshold, not below its own, from which an estimated share
-        `precision`, in (0, 1], of the pairs of a file are duplicates.
+        `precision`, in (0, 1), of the pairs of a file are duplicates.
 
         scores: (m,) of all pairs of the file at or above the threshold. The estimate is the mean probability of those
         that are accepted, so it holds as far as the file is like the labelled pairs. Where no threshold reaches it,
-        none of these pairs is accepted; without pairs there is nothing to estimate, and the calibration stays.
+        none of these pairs is accepted; without pairs it is the one from which each pair would be as likely (`surely`).
         """
         criterion = EstimatedPrecision(precision)
         levels, sizes = np.unique(np.asarray(scores, dtype=np.float32), return_counts=True)
         if not len(levels):
-            return self
+            return self.surely(precision)
         levels, sizes = levels[::-1], sizes[::-1]
         share = np.cumsum(self.probability(levels) * sizes) / np.cumsum(sizes)
         enough = np.flatnonzero(share >= criterion.precision)
         threshold = float(levels[enough[-1]] if len(enough) else np.nextafter(levels[0], np.float32(2)))
         return replace(self, threshold=threshold, criterion=criterion)
+
+    def surely(self, precision: float) -> Calibration:
+        """Return the calibration with the lowest threshold, not below its own, from which *each* pair is a duplicate
+        with a probability of at least `precision`; one above 1 where no cosine is as likely.
+
+        For files of which not all pairs at or above the threshold are known. Then `estimated` cannot tell how many less
+        likely ones might be accepted beside these; of these alone an estimated share `precision` or more are right.
+        """
+        criterion = EstimatedPrecision(precision)
+        low, high = self.threshold, 1.0
+        if float(self.probability(low)) >= criterion.precision:
+            high = low
+        elif float(self.probability(high)) < criterion.precision:
+            high = float(np.nextafter(np.float32(1), np.float32(2)))
+        else:
+            while (middle := (low + high) / 2) not in (low, high):
+                likely = float(self.probability(middle)) >= criterion.precision
+                low, high = (low, middle) if likely else (middle, high)
+        return replace(self, threshold=high, criterion=criterion)
 
     def check_encoder(self, fingerprint: str) -> None:
         """Raise `EncoderMismatchError` unless the calibration was fitted with this encoder."""

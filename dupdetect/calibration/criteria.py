@@ -98,14 +98,19 @@ class FixedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class EstimatedPrecision:
-    """The lowest threshold from which this share, in (0, 1], of the pairs found in a file are duplicates by their
-    probabilities. An estimate for that file (`Calibration.estimated`), not a certificate.
+    """The lowest threshold from which this share, in (0, 1), of the pairs found in a file are duplicates by their
+    probabilities. An estimate for that file (`Calibration.estimated`), not a certificate. Not 1: no probability is.
     """
 
     precision: float
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precision", number(self.precision, "estimated_precision"))
+        if self.precision == 1:
+            raise InputError(
+                "No pair of different texts is a duplicate for certain, so an estimated precision of 1 is never "
+                "reached. Ask for less, such as 0.99."
+            )
         check_share(self.precision, "estimated_precision")
 
     def __str__(self) -> str:

@@ -52,7 +52,7 @@ class CalibrationSample(Frozen):
         that nothing later depends on the order of the rows or the names of the groups.
 
         Raises `InputError` for arrays that do not match, similarities that are no cosines, labels that are not 0 / 1,
-        a count that is not positive, and weights without groups.
+        groups that are neither whole numbers nor strings, a count that is not positive, and weights without groups.
         """
         counts_at(similarity, labels, 0.0)  # for its checks
         wide = np.asarray(similarity).astype(np.float64)
@@ -72,6 +72,9 @@ class CalibrationSample(Frozen):
         names = np.asarray(groups)
         if names.shape != score.shape:
             raise InputError(f"There are {len(score)} pairs and {names.size} groups: one group for each is needed.")
+        wrong = _no_names(names)
+        if wrong.any():
+            raise InputError(f"The groups must be whole numbers or strings; one of them is {names[wrong][0]!r}.")
         group = _numbered(score, label, np.unique(names, return_inverse=True)[1])
         order = np.lexsort((group, label, -score))
         return cls(score[order], label[order], group[order], count)
@@ -138,11 +141,22 @@ class CalibrationSample(Frozen):
         """Return the sample that `to_arrays` wrote; `ArtifactError` when an array is missing or does not fit."""
         try:
             count = arrays["labels"].item() if "labels" in arrays else None
+            kind = arrays["group"].dtype
+            if kind.kind not in "iu":
+                raise InputError(f"The array 'group' must hold whole numbers, and holds {kind}.")
             return cls.of(arrays["similarity"], arrays["label"], arrays["group"], label_count=count)
         except KeyError as error:
             raise ArtifactError(f"The evidence of the calibration lacks the array {error}. Calibrate again.") from None
         except ValueError as error:
             raise ArtifactError(f"The evidence of the calibration is damaged: {error} Calibrate again.") from None
+
+
+def _no_names(groups: NDArray[Any]) -> BoolArray:
+    """Return (n,) bool: what is neither a whole number nor a string; of other objects nothing is known."""
+    if groups.dtype.kind == "f":
+        whole: BoolArray = np.isfinite(groups) & (groups == np.round(groups))
+        return ~whole
+    return np.full(len(groups), groups.dtype.kind not in "biuUSTO")
 
 
 def _checked_count(count: int, groups: ArrayLike | None) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect._version import __version__
+from dupdetect.artifacts import CERTIFICATE
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.frozen import Frozen
@@ -32,7 +33,6 @@ __all__ = ["OUTPUT_FILES", "Cluster", "Deduplication"]
 
 _LOWER_PRECISIONS = (0.9, 0.8, 0.7, 0.6, 0.5)
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
-CERTIFICATE = "certificate.json"  # of an earlier review: it does not hold for a new result
 OUTPUT_FILES = (
     *("questions.csv", "kept.csv", "pairs.csv", "possible.csv", "ruled_out.csv", "candidates.csv"),
     *("report.html", "run.json"),
@@ -55,7 +55,8 @@ class Deduplication(Frozen):
     questions: what was asked about.
     text_of: (n,) int64, equal for rows with equal canonical text; -1 for blank rows.
     pairs: the duplicates.  ruled_out: what guards and reviewers took from them; None where pairs are too many to list.
-    possible: pairs that may be duplicates and are not taken for it; None where no precision was estimated.
+    possible: pairs that may be duplicates and are not taken for it; None where no precision was estimated, or they are
+    too many to list.
     candidates: pairs drawn at random for review; None where pairs are too many to list.
     cluster_id: (n,) int64 from 1, largest cluster first; a row without duplicates is a cluster of its own.
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
@@ -174,7 +175,12 @@ class Deduplication(Frozen):
         )
 
     def possible_pairs(self) -> str:
-        """Say how many more pairs may be duplicates, and how many a lower precision takes; "" if there are none."""
+        """Say how many more pairs may be duplicates, and how many a lower precision takes; "" if there are none.
+
+        Where they are too many to list, say that.
+        """
+        if self.run.get("too_many_pairs"):
+            return str(self.run["too_many_pairs"])
         if self.possible is None or not len(self.possible):
             return ""
         found = self.pairs.probability[~self.pairs.same_text]

@@ -29,7 +29,7 @@ from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.errors import ArtifactError, DupdetectError, InputError
 from dupdetect.frozen import Frozen
 from dupdetect.progress import Progress
-from dupdetect.search import SimilarPairs, cosine, float32_error
+from dupdetect.search import SimilarPairs, float32_error
 from dupdetect.tables import read_table
 from dupdetect.text import canonical
 
@@ -163,7 +163,7 @@ def draw_candidates(
     # band the smallest are smaller than of a small one.
     asked = np.lexsort((np.array(key, dtype=np.str_), turn))
     left, right, number = left[asked].astype(np.int64), right[asked].astype(np.int64), number[asked]
-    similarity = cosine(texts.embeddings[left], texts.embeddings[right]) if len(left) else np.zeros(0, np.float32)
+    similarity = texts.vectors.similarity(left, right)
     return DrawnPairs(
         key=tuple(key[place] for place in asked.tolist()),
         left=left,
@@ -237,7 +237,7 @@ def _bands_below(
             low, high = starts[first], stops[first : first + _ROWS].max()
             for start in range(low, high, _COLUMNS):
                 columns = np.arange(start, min(start + _COLUMNS, high))
-                product = texts.embeddings[rows] @ texts.embeddings[columns].T
+                product = texts.vectors.products(rows, columns)
                 i, j = np.nonzero(product >= np.float32(floor - error))
                 left, right, similarity = rows[i], columns[j], product[i, j].astype(np.float64)
                 # Each pair once, from the drawn text with the lower number where both are drawn.
@@ -245,7 +245,7 @@ def _bands_below(
                 once &= texts.group[left] == texts.group[right]
                 left, right, similarity = left[once], right[once], similarity[once]
                 doubtful = np.abs(similarity[:, None] - edges).min(axis=1) <= error
-                similarity[doubtful] = cosine(texts.embeddings[left[doubtful]], texts.embeddings[right[doubtful]])
+                similarity[doubtful] = texts.vectors.similarity(left[doubtful], right[doubtful])
                 band = np.searchsorted(-edges, -similarity, side="right") - 1
                 band[similarity >= threshold] = -1
                 for which in range(_BANDS_BELOW):

@@ -20,14 +20,14 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, cast, get_args
 
-from dupdetect._version import __version__
+from dupdetect import sqlite
 from dupdetect.errors import ArtifactError, InputError
 
 __all__ = ["LABELS", "Label", "ReviewStore", "labels_beside"]
@@ -38,9 +38,10 @@ LABELS: tuple[Label, ...] = get_args(Label)
 FORMAT = 1
 _APPLICATION = 0x64757072  # at a fixed place in the file: tells it from other SQLite databases
 _PATIENCE = 30.0  # seconds to wait for another process, which holds the file for milliseconds
-# What goes wrong with a file. SQLite's messages may quote it, and Python reads them as UTF-8.
-_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
-_DAMAGE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_MISMATCH})
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time TEXT NOT NULL, reviewer TEXT NOT NULL, "
+    "key TEXT NOT NULL, label TEXT NOT NULL, takes_back INTEGER, checksum BLOB NOT NULL)"
+)
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: no file can hold them
 
 
@@ -175,58 +176,33 @@ class ReviewStore:
             yield
 
     def _prepare(self) -> None:
-        """Make the table in an empty file; refuse what is neither that nor a store of this format."""
-        with self._file:  # one transaction, since another process may be making the table
-            self._file.execute("BEGIN")
-            application, version, tables = (
-                self._file.execute(question).fetchone()[0]
-                for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-            )
         # A label is on the disk when `record` returns, even if the power fails then.
         self._file.execute("PRAGMA synchronous = EXTRA")
-        if (application, version, tables) == (0, 0, 0):
-            with self._file:
-                self._file.execute("BEGIN IMMEDIATE")
-                self._file.execute(
-                    "CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time TEXT NOT NULL, "
-                    "reviewer TEXT NOT NULL, key TEXT NOT NULL, label TEXT NOT NULL, takes_back INTEGER, "
-                    "checksum BLOB NOT NULL)"
-                )
-                self._file.execute(f"PRAGMA application_id = {_APPLICATION}")
-                self._file.execute(f"PRAGMA user_version = {FORMAT}")
-        elif application != _APPLICATION or version < FORMAT:
-            raise self._damaged()
-        elif version > FORMAT:
-            raise ArtifactError(
-                f"The labels in {self.path} have format {version}; dupdetect {__version__} reads up to {FORMAT}. "
-                "Update it: pip install --upgrade dupdetect"
-            )
+        sqlite.prepare(self._file, _APPLICATION, FORMAT, _TABLE, self._said_name(), self._damaged())
         # So that readers and a writer do not wait for each other. Where it cannot be had, because another process holds
         # the file or it may only be read, nothing is less safe.
         with suppress(sqlite3.OperationalError):
             self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA wal_autocheckpoint = 1")  # each label goes on into the file itself at once
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> AbstractContextManager[None]:
         """Raise what goes wrong with the file as an error that says what to do next."""
-        try:
-            yield
-        except sqlite3.ProgrammingError:  # closed, or used by another thread: nothing is wrong with the file
-            raise
-        except _TROUBLE as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the upper bits only go into detail
-            if code in _DAMAGE:
-                raise self._damaged() from None
-            if code == sqlite3.SQLITE_CANTOPEN:
-                what = "cannot be opened or made. The folder must be there, and you must be allowed to write to it."
-            elif code == sqlite3.SQLITE_READONLY:
-                what = "may only be read. Ask for the right to write to it, or copy its folder and review there."
-            elif code == sqlite3.SQLITE_BUSY:
-                what = f"has been locked for {_PATIENCE:.0f} s by another process. Wait for that, and try again."
-            else:
-                what = f"cannot be used: {error}. Labels that were recorded before are not lost; try again."
-            raise InputError(f"The file of labels {self.path} {what}") from None
+        return sqlite.explained(
+            self._said_name(),
+            self._damaged(),
+            {
+                sqlite3.SQLITE_CANTOPEN: "cannot be opened or made. The folder must be there, and you must be allowed "
+                "to write to it.",
+                sqlite3.SQLITE_READONLY: "may only be read. Ask for the right to write to it, or copy its folder and "
+                "review there.",
+                sqlite3.SQLITE_BUSY: f"has been locked for {_PATIENCE:.0f} s by another process. Wait for that, and "
+                "try again.",
+            },
+            otherwise="Labels that were recorded before are not lost; try again.",
+        )
+
+    def _said_name(self) -> str:
+        return f"The file of labels {self.path}"
 
     def _damaged(self) -> ArtifactError:
         return ArtifactError(
