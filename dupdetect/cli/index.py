@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from collections.abc import Iterator
@@ -130,9 +131,13 @@ def add(
 def remove(folder: str, ids: tuple[str, ...], as_json: bool) -> None:
     """Remove questions from INDEX by their ids, all of them or none; - reads ids from standard input, one a line.
 
+    They are found no more. What they leave in the files, such as vectors, is written over when there is enough of it;
+    where it must be gone at once, make the index anew by its own detector (see the last example), and delete INDEX.
+
     \b
     dupdetect index remove faq 1017 1018
     dupdetect index remove faq - < outdated.txt
+    dupdetect index rebuild faq faq-2 --model faq/detector
     """
     if ids == ("-",):
         if sys.stdin is None:
@@ -178,21 +183,38 @@ def search(folder: str, text: str, k: int, as_json: bool) -> None:
 @index_argument
 @click.argument("text")
 @click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Rank so many classes.")
+@click.option(
+    "--outsiders",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="So many of the texts of classes that are not there may get one; a higher share, and fewer get none.",
+)
 @json_option
-def classify(folder: str, text: str, top: int, as_json: bool) -> None:
+def classify(folder: str, text: str, top: int, outsiders: float, as_json: bool) -> None:
     """Say which class TEXT belongs to, by the labelled questions of INDEX, or that it belongs to none of them.
 
-    The class is that of the question that is most likely to ask the same; where none reaches the threshold, it is none.
+    The class is that of the question that is most likely to ask the same. It is none where TEXT is no nearer to that
+    than most questions are to other classes; with fewer than 9 classes (1 / SHARE - 1), where it is no duplicate of it.
 
     \b
     dupdetect index add intents examples.csv --text utterance --label intent
     dupdetect index classify intents "I want to close my account"
+    dupdetect index classify intents "I want to close my account" --outsiders 0.2
     """
     with _opened(folder) as known:
-        found = known.classify(text, top=top)
+        found = known.classify(text, top=top, outsiders=outsiders)
+        classes = known.counts["classes"]
     if as_json:
         click.echo(as_json_text(asdict(found)))
         return
+    if found.outsiders is None:
+        click.echo(
+            f"Note: {classes:,} classes are too few to tell what outsiders reach, so only a duplicate gets a class. "
+            f"There must be {math.ceil(1 / outsiders - 1 - 1e-9):,}, or a higher share (--outsiders).",
+            err=True,
+        )
     click.echo("none of these" if found.label is None else printable(_one_line(found.label)))
     for match in found.ranking:
         guards = f"  [{', '.join(match.guards)}]" if match.guards else ""
@@ -207,7 +229,8 @@ def classify(folder: str, text: str, top: int, as_json: bool) -> None:
     "--estimated-precision",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="With -o, as for `dupdetect dedupe`: only the most similar pairs, an estimated share P of them duplicates.",
+    help="With -o, as for `dupdetect dedupe`: only the most similar pairs, an estimated share P (below 1) of them "
+    "duplicates.",
 )
 @excel_option
 @overwrite_option
@@ -220,7 +243,8 @@ def duplicates(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Find the duplicates among the questions of INDEX; of several, the one that was added first stays.
+    """Find the duplicates among the questions of INDEX; of several, the one that was added first stays, unless another
+    one was chosen (`index survivor`).
 
     The clusters are listed or, with -o, a folder is written as `dupdetect dedupe --estimated-precision 0` would
     write it: with questions.csv, pairs.csv, report.html and so on, for `dupdetect review` too. Pairs that
@@ -273,6 +297,49 @@ def unmerge(folder: str, first: str, second: str, undo: bool) -> None:
             click.echo("Note: These two had not been told apart.", err=True)
 
 
+@index.command(short_help="Remember that two questions ask the same.")
+@index_argument
+@click.argument("first", metavar="ID")
+@click.argument("second", metavar="ID")
+@click.option("--undo", is_flag=True, help="Forget it again.")
+def merge(folder: str, first: str, second: str, undo: bool) -> None:
+    """Remember that two questions of INDEX ask the same, whatever their similarity and the guards.
+
+    It holds for their texts, also after they were removed and added again, in `index duplicates` and on the page of
+    the clusters. What was told apart cannot be merged, before that is undone.
+
+    \b
+    dupdetect index merge faq 1017 3071
+    dupdetect index merge faq 1017 3071 --undo
+    """
+    with _opened(folder) as known:
+        if not undo:
+            known.merge(first, second)
+        elif not known.forget_merge(first, second):
+            click.echo("Note: These two had not been merged.", err=True)
+
+
+@index.command(short_help="Remember which question of a cluster stays.")
+@index_argument
+@click.argument("name", metavar="ID")
+@click.option("--undo", is_flag=True, help="Forget it again.")
+def survivor(folder: str, name: str, undo: bool) -> None:
+    """Remember that a question of INDEX stays, and those go that are duplicates of it.
+
+    Without that, the question that was added first stays. Of two that are duplicates of each other, the one that was
+    named last stays. It holds for the text, also after it was removed and added again.
+
+    \b
+    dupdetect index survivor faq 3071
+    dupdetect index survivor faq 3071 --undo
+    """
+    with _opened(folder) as known:
+        if not undo:
+            known.set_survivor(name)
+        elif not known.forget_survivor(name):
+            click.echo("Note: This question had not been chosen.", err=True)
+
+
 @index.command(short_help="Make an index anew, by another detector.")
 @index_argument
 @click.argument("new", metavar="NEW")
@@ -314,7 +381,9 @@ def info(folder: str, as_json: bool) -> None:
         f"questions  {counts['questions']:,} = {counts['texts']:,} different texts + {counts['repeats']:,} repeats + "
         f"{counts['blank']:,} blank",
         f"classes    {counts['classes']:,}, of {counts['labelled']:,} questions with a label",
-        f"pairs      {counts['pairs']:,} of different texts reach the threshold; told apart: {counts['told_apart']:,}",
+        f"pairs      {counts['pairs']:,} of different texts reach the threshold",
+        f"decisions  {counts['told_apart']:,} pairs told apart, {counts['merged']:,} merged, {counts['survivors']:,} "
+        "texts chosen to stay",
         f"detector   {detector.name}, threshold {calibration.threshold:.4f}: {calibration.criterion}",
     ]
     click.echo(printable("\n".join(lines)))
@@ -367,14 +436,27 @@ def _list_clusters(folder: str, as_json: bool) -> None:
         clusters = known.clusters()
     if as_json:
         click.echo(
-            as_json_text([{"key": cluster.key, "members": [*map(asdict, cluster.members)]} for cluster in clusters])
+            as_json_text(
+                [
+                    {"key": cluster.key, "members": [*map(asdict, cluster.members)], "merged": cluster.merged}
+                    for cluster in clusters
+                ]
+            )
         )
         return
     for number, cluster in enumerate(clusters, 1):
         click.echo(f"{number:,}. {len(cluster.members):,} questions, {len(cluster.kept):,} kept ({cluster.key})")
         for member in cluster.members:
-            stays = "kept" if member.duplicate_of is None else f"of {member.duplicate_of}, {member.probability:.3f}"
+            if member.duplicate_of is None:
+                stays = "kept, as chosen" if member.chosen else "kept"
+            elif member.merged:
+                stays = f"of {member.duplicate_of}, merged by a person, similarity {member.similarity:.3f}"
+            else:
+                stays = f"of {member.duplicate_of}, {member.probability:.3f}"
             click.echo(printable(f"   {_one_line(f'{member.id} ({stays}): {member.text}')}"))
+        for first, second, similarity in cluster.merged:
+            line = f"merged by a person: {first} with {second}, similarity {similarity:.3f}"
+            click.echo(printable(f"   {_one_line(line)}"))
     rows = sum(len(cluster.members) for cluster in clusters)
     click.echo(f"{len(clusters):,} clusters of {rows:,} questions", err=True)
 

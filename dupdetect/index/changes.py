@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dupdetect.detector import Detector
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
 from dupdetect.errors import InputError
+from dupdetect.index.checked import DamagedRowsError, read_state, slots_of, strings
 from dupdetect.index.results import Added, Removed
 from dupdetect.index.rows import Rows
 from dupdetect.index.snapshot import Snapshot, load_snapshot
@@ -27,7 +28,19 @@ from dupdetect.search import TooManyPairsError
 from dupdetect.tables.cells import shown
 from dupdetect.text import canonical
 
-__all__ = ["add", "compact", "delete_unused_files", "no_question", "remove", "tell_apart"]
+__all__ = [
+    "add",
+    "choose",
+    "chosen",
+    "compact",
+    "delete_unused_files",
+    "forget_merge",
+    "is_merged",
+    "merge",
+    "no_question",
+    "remove",
+    "tell_apart",
+]
 
 MOST_PAIRS = 10_000_000  # as many as `Detector.deduplicate` lists
 _TEXTS = 65_536  # encoded and compared in one go
@@ -88,11 +101,12 @@ def remove(connection: sqlite3.Connection, folder: Path, ids: Sequence[str]) -> 
 
 def compact(connection: sqlite3.Connection, folder: Path, dimension: int) -> None:
     """Put files of vectors without unused ones in the place of those with more unused than used ones."""
-    number, slots = connection.execute("SELECT vectors, slots FROM state").fetchone()
+    state = read_state(connection)
+    number, slots = state.vectors, state.slots
     empty = connection.execute("SELECT count(*) FROM empty_slots").fetchone()[0]
     if empty <= max(_FEW_EMPTY, slots - empty):
         return
-    used = np.array([slot for (slot,) in connection.execute("SELECT slot FROM forms ORDER BY slot")], dtype=np.int64)
+    used = slots_of([slot for (slot,) in connection.execute("SELECT slot FROM forms ORDER BY slot")], slots)
     rows = map_vectors(folder, number, slots, dimension).rows
     portions = (rows[used[start : start + _ROWS]] for start in range(0, len(used), _ROWS))
     write_rows(folder, number + 1, portions)
@@ -107,10 +121,54 @@ def tell_apart(connection: sqlite3.Connection, key: str) -> None:
     connection.execute("INSERT OR IGNORE INTO told_apart VALUES (?, ?)", (key, _now()))
 
 
+def merge(connection: sqlite3.Connection, form: str, other: str) -> None:
+    """Remember that two texts belong together; see `QuestionIndex.merge`."""
+    connection.execute("INSERT OR IGNORE INTO merged VALUES (?, ?, ?)", (*_hashes(form, other), _now()))
+
+
+def is_merged(connection: sqlite3.Connection, form: str, other: str) -> bool:
+    """Tell whether somebody has merged two texts."""
+    row = connection.execute("SELECT 1 FROM merged WHERE first = ? AND second = ?", _hashes(form, other)).fetchone()
+    return row is not None
+
+
+def forget_merge(connection: sqlite3.Connection, form: str, other: str) -> bool:
+    """Undo `merge`; return whether there was anything to undo."""
+    changed = connection.execute("DELETE FROM merged WHERE first = ? AND second = ?", _hashes(form, other))
+    return changed.rowcount > 0
+
+
+def choose(connection: sqlite3.Connection, form: str, name: str) -> None:
+    """Remember that a text shall stay, as the question with this id; see `QuestionIndex.set_survivor`."""
+    connection.execute(
+        "INSERT OR REPLACE INTO survivors SELECT ?, coalesce(max(number), 0) + 1, ?, ? FROM survivors",
+        (form_hash(form), name, _now()),
+    )
+
+
+def chosen(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the ids of the questions that were chosen to stay, the last choice first; of a text whose chosen question
+    is gone, that of the question that was added first."""
+    rows = connection.execute(
+        "SELECT survivors.number, questions.id FROM survivors JOIN forms ON forms.hash = survivors.hash "
+        "JOIN questions ON questions.form = forms.number "
+        "ORDER BY survivors.number DESC, questions.id != survivors.id, questions.number"
+    )
+    found: dict[int, str] = {}
+    for number, name in rows:
+        found.setdefault(number, name)
+    return tuple(found.values())
+
+
+def _hashes(form: str, other: str) -> tuple[bytes, bytes]:
+    first, second = sorted((form_hash(form), form_hash(other)))
+    return first, second
+
+
 def delete_unused_files(store: IndexStore) -> None:
     """Delete files of vectors that no longer count."""
     with store.reading() as connection:
-        number = connection.execute("SELECT vectors FROM state").fetchone()[0]
+        number = read_state(connection).vectors
     delete_earlier(store.folder, number)
 
 
@@ -127,6 +185,7 @@ def _there(connection: sqlite3.Connection, folder: Path, rows: Rows) -> frozense
         known = connection.execute("SELECT text, label FROM questions WHERE id = ?", (name,)).fetchone()
         if known is None:
             continue
+        strings(value for value in known if value is not None)
         for what, mine, given in (("text", known[0], rows.texts[row]), ("label", known[1], rows.labels[row])):
             if mine != given and (what == "text" or rows.labelled):
                 raise InputError(
@@ -150,7 +209,8 @@ def _add_forms(
     threshold = detector.require_calibration().threshold
     dimension = texts.embeddings.shape[1]
     known = load_snapshot(connection, folder, dimension)
-    vectors, slots, first = connection.execute("SELECT vectors, slots, next_form FROM state").fetchone()
+    state = read_state(connection)
+    vectors, slots, first = state.vectors, state.slots, state.next_form
     room = MOST_PAIRS - connection.execute("SELECT count(*) FROM pairs").fetchone()[0]
     companies = [company_of(form, words) for form, words in zip(texts.forms, texts.unknown, strict=True)]
     try:
@@ -217,9 +277,12 @@ def _form_numbers(connection: sqlite3.Connection, slots: NDArray[np.int64]) -> N
     """Return (n,) the numbers of the forms in some slots."""
     different, place = np.unique(slots, return_inverse=True)
     numbers = [
-        connection.execute("SELECT number FROM forms WHERE slot = ?", (slot,)).fetchone()[0]
+        number
         for slot in different.tolist()
+        for (number,) in connection.execute("SELECT number FROM forms WHERE slot = ?", (slot,))
     ]
+    if len(numbers) < len(different):
+        raise DamagedRowsError("a vector that counts is that of no text")
     return np.array(numbers, dtype=np.int64)[place]
 
 
@@ -232,7 +295,7 @@ def _add_questions(
     connection: sqlite3.Connection, rows: Rows, fresh: Sequence[tuple[int, int | None]]
 ) -> tuple[str, ...]:
     """Add questions, each a row and the number of its form, None where it is blank; return the ids of all rows."""
-    number = connection.execute("SELECT next_question FROM state").fetchone()[0]
+    number = read_state(connection).next_question
     ids = list(rows.ids) if rows.ids is not None else [""] * len(rows.texts)
     now = _now()
     for row, form in fresh:

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from dupdetect.atomic import atomic_folder
 from dupdetect.deduplicating import deduplicated
 from dupdetect.detector import Detector
-from dupdetect.encoded_texts import encode_texts
+from dupdetect.encoded_texts import EncodedTexts, encode_texts
+from dupdetect.encoder import LimitedVocabulary
 from dupdetect.encoder.cache import uncached
 from dupdetect.errors import ArtifactError, InputError
 from dupdetect.index import changes
+from dupdetect.index.checked import DamagedRowsError, read_state, strings
+from dupdetect.index.classes import class_limit
 from dupdetect.index.manifest import DETECTOR, MANIFEST, IndexManifest, read_manifest, write_manifest
 from dupdetect.index.results import (
     Added,
@@ -32,22 +35,24 @@ from dupdetect.index.results import (
     KnownQuestion,
     Removed,
 )
-from dupdetect.index.rows import Rows, rows_of
+from dupdetect.index.rows import Rows, id_of, rows_of
 from dupdetect.index.searching import Scored, best_texts, labelled_slots
 from dupdetect.index.snapshot import Snapshot, load_snapshot
 from dupdetect.index.store import IndexStore, make_store
-from dupdetect.index.stored import StoredPairs, StoredTexts, form_hash
+from dupdetect.index.stored import MergedPairs, StoredPairs, StoredTexts, form_hash
 from dupdetect.keep import parse_keep
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import Questions
-from dupdetect.results import Deduplication
+from dupdetect.results import Deduplication, Explanation
 from dupdetect.review.candidates import pair_key
 from dupdetect.tables import Source, Table
+from dupdetect.tables.cells import shown
 from dupdetect.text import canonical
 
 __all__ = ["QuestionIndex"]
 
 _TRIES = 10
+_DECISIONS = {"told_apart": 2, "merged": 3, "survivors": 4}  # tables of what people decided, and their columns
 
 
 class QuestionIndex:
@@ -67,6 +72,7 @@ class QuestionIndex:
         self._store = IndexStore(folder)
         self._snapshot: Snapshot | None = None
         self._labelled: tuple[int, NDArray[np.bool_]] | None = None
+        self._limit: tuple[int, float, float | None] | None = None
 
     # Making and keeping ------------------------------------------------------------------------------------------
 
@@ -117,6 +123,9 @@ class QuestionIndex:
     ) -> QuestionIndex:
         """Make an index in a new folder with the questions and decisions of another, `source`, by another detector.
 
+        With the detector of `source` itself (`QuestionIndex.open(source).detector`) it is the same index without what
+        removed questions have left in the files: vectors, and pages of the database that are used again only later.
+
         Raises what `create` raises. The new folder stands there complete, or not at all.
         """
         read_manifest(Path(source))
@@ -124,7 +133,8 @@ class QuestionIndex:
         try:
             with store.reading() as connection:
                 columns = connection.execute("SELECT id, text, label, added FROM questions ORDER BY number").fetchall()
-                decisions = connection.execute("SELECT key, time FROM told_apart").fetchall()
+                _check_questions(columns)
+                decisions = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in _DECISIONS}  # noqa: S608
         finally:
             store.close()
         rows = Rows(
@@ -138,7 +148,9 @@ class QuestionIndex:
         with atomic_folder(target, marker=MANIFEST) as place, cls.create(place / "new", detector) as index:
             index._add(rows, progress)
             with index._store.writing() as connection:
-                connection.executemany("INSERT INTO told_apart VALUES (?, ?)", decisions)
+                for name, made in decisions.items():
+                    values = ",".join("?" * _DECISIONS[name])
+                    connection.executemany(f"INSERT INTO {name} VALUES ({values})", made)  # noqa: S608
             index.close()
             for file in (place / "new").iterdir():
                 file.rename(place / file.name)
@@ -148,7 +160,7 @@ class QuestionIndex:
     def close(self) -> None:
         """Close the files, after the changes that are being made."""
         self._store.close()
-        self._snapshot = self._labelled = None
+        self._snapshot = self._labelled = self._limit = None
 
     def __enter__(self) -> QuestionIndex:
         return self
@@ -166,19 +178,25 @@ class QuestionIndex:
             return int(connection.execute("SELECT count(*) FROM questions").fetchone()[0])
 
     def __contains__(self, id: object) -> bool:  # noqa: A002
+        if not isinstance(id, str):
+            return False
         with self._store.reading() as connection:
-            return connection.execute("SELECT 1 FROM questions WHERE id = ?", (id,)).fetchone() is not None
+            return connection.execute("SELECT 1 FROM questions WHERE id = ?", (id_of(id),)).fetchone() is not None
 
     def __iter__(self) -> Iterator[KnownQuestion]:
         """The questions, in the order in which they were added."""
         with self._store.reading() as connection:
             rows = connection.execute("SELECT id, text, label, added FROM questions ORDER BY number").fetchall()
+            _check_questions(rows)
         return (KnownQuestion(*row) for row in rows)
 
     def __getitem__(self, id: str) -> KnownQuestion:  # noqa: A002
         """Return a question by its id; InputError where there is none."""
         with self._store.reading() as connection:
-            row = connection.execute("SELECT id, text, label, added FROM questions WHERE id = ?", (id,)).fetchone()
+            row = connection.execute(
+                "SELECT id, text, label, added FROM questions WHERE id = ?", (id_of(id),)
+            ).fetchone()
+            _check_questions([] if row is None else [row])
         if row is None:
             raise changes.no_question(self.folder, [id])
         return KnownQuestion(*row)
@@ -187,17 +205,18 @@ class QuestionIndex:
     def version(self) -> int:
         """A number that rises with each change: what was found in one version holds while it is the same."""
         with self._store.reading() as connection:
-            return int(connection.execute("SELECT version FROM state").fetchone()[0])
+            return read_state(connection).version
 
     @property
     def counts(self) -> dict[str, int]:
         """How the questions add up: questions = blank + texts + repeats.
 
         pairs: of texts at or above the threshold, guards and reviewers aside.  told_apart: pairs of texts that
-        reviewers told apart, whether they are there at present or not.
+        reviewers told apart, merged: that somebody put together, and survivors: texts that somebody chose to stay,
+        whether they are there at present or not.
         """
         with self._store.reading() as connection:
-            questions, blank, labelled, classes, texts, pairs, apart = (
+            questions, blank, labelled, classes, texts, pairs, apart, merged, survivors = (
                 connection.execute(f"SELECT {what}").fetchone()[0]
                 for what in (
                     "count(*) FROM questions",
@@ -207,6 +226,8 @@ class QuestionIndex:
                     "count(*) FROM forms",
                     "count(*) FROM pairs",
                     "count(*) FROM told_apart",
+                    "count(*) FROM merged",
+                    "count(*) FROM survivors",
                 )
             )
         return {
@@ -218,6 +239,8 @@ class QuestionIndex:
             "classes": classes,
             "pairs": pairs,
             "told_apart": apart,
+            "merged": merged,
+            "survivors": survivors,
         }
 
     # Changing it -------------------------------------------------------------------------------------------------
@@ -249,13 +272,15 @@ class QuestionIndex:
     def remove(self, ids: Iterable[str]) -> Removed:
         """Remove the questions with these ids, all of them or, where one is not there (InputError), none.
 
-        Their texts are deleted, and found no more. The vector of a text stays in the file until as many are unused as
-        are used; then a file without them takes its place.
+        Their texts are deleted, and found no more. The vector of a text stays in the file, where no search finds it,
+        until as many are unused as are used; then a file without them takes its place. Where it must be gone at once,
+        `rebuild` makes an index in which there never was one; delete the old folder then.
         """
-        if isinstance(ids, str):
+        if isinstance(ids, str | bytes):
             raise InputError(f"ids must be a list of ids, not {ids!r}. Put it in a list.")
+        names = list(dict.fromkeys(map(id_of, ids)))
         with self._store.writing() as connection:
-            removed = changes.remove(connection, self.folder, list(dict.fromkeys(ids)))
+            removed = changes.remove(connection, self.folder, names)
             changes.compact(connection, self.folder, self._dimension)
         changes.delete_unused_files(self._store)
         return removed
@@ -266,16 +291,68 @@ class QuestionIndex:
         It is remembered by the canonical texts, and so holds for all questions with these texts, and after they were
         removed and added again. Both can still be duplicates of a third one, and so be in one cluster.
 
-        Raises InputError for an id that is not there, and for two questions with the same text.
+        Raises InputError for an id that is not there, for two questions with the same text, and for two that were
+        merged: take that back first (`forget_merge`).
         """
         with self._store.writing() as connection:
-            changes.tell_apart(connection, self._key_of(connection, id_a, id_b))
+            forms = self._two_forms(connection, id_a, id_b)
+            if changes.is_merged(connection, *forms):
+                raise InputError(
+                    f"The questions {id_a!r} and {id_b!r} have been merged, and cannot be told apart too. If they do "
+                    f"not ask the same, take that back first: forget_merge({id_a!r}, {id_b!r}), or `dupdetect index "
+                    "merge --undo`."
+                )
+            changes.tell_apart(connection, pair_key(*forms))
 
     def forget(self, id_a: str, id_b: str) -> bool:
-        """Undo `unmerge`; return whether there was anything to undo. Raises InputError as it does."""
+        """Undo `unmerge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            key = self._key_of(connection, id_a, id_b)
+            key = pair_key(*self._two_forms(connection, id_a, id_b))
             return connection.execute("DELETE FROM told_apart WHERE key = ?", (key,)).rowcount > 0
+
+    def merge(self, id_a: str, id_b: str) -> None:
+        """Remember that two questions ask the same: the pair counts from now on, whatever its similarity and the
+        guards, in `clusters` and `duplicates`. What `search`, `check` and `classify` say of a text does not change.
+
+        It is remembered by the canonical texts, as `unmerge` is. One of the two, or both, can then be removed in favour
+        of another: each for a kept one that it was compared with and reaches the threshold, or that it was merged with.
+
+        Raises InputError for an id that is not there, for two questions with the same text, and for two that were told
+        apart: take that back first (`forget`).
+        """
+        with self._store.writing() as connection:
+            forms = self._two_forms(connection, id_a, id_b)
+            if connection.execute("SELECT 1 FROM told_apart WHERE key = ?", (pair_key(*forms),)).fetchone() is not None:
+                raise InputError(
+                    f"The questions {id_a!r} and {id_b!r} have been told apart, and cannot be merged too. If they do "
+                    f"ask the same, take that back first: forget({id_a!r}, {id_b!r}), or `dupdetect index unmerge "
+                    "--undo`."
+                )
+            changes.merge(connection, *forms)
+
+    def forget_merge(self, id_a: str, id_b: str) -> bool:
+        """Undo `merge`; return whether there was anything to undo. Raises InputError for what is not there."""
+        with self._store.writing() as connection:
+            return changes.forget_merge(connection, *self._two_forms(connection, id_a, id_b))
+
+    def set_survivor(self, id: str) -> None:  # noqa: A002
+        """Remember that a question stays wherever it is a duplicate: those that are a pair with it go.
+
+        Without such a choice the question that was added first stays. Of two that are a pair, and both chosen, the one
+        that was chosen last stays. It is remembered by the canonical text, and so survives that the question is removed
+        and added again; of several questions with this text the one with this id stays, if it is there.
+
+        Raises InputError for an id that is not there, and for a question without a text.
+        """
+        with self._store.writing() as connection:
+            changes.choose(connection, self._form(connection, id), id_of(id))
+
+    def forget_survivor(self, id: str) -> bool:  # noqa: A002
+        """Undo `set_survivor`, whichever question of this text was chosen; return whether there was anything to undo.
+        Raises InputError as it does."""
+        with self._store.writing() as connection:
+            form = self._form(connection, id)
+            return connection.execute("DELETE FROM survivors WHERE hash = ?", (form_hash(form),)).rowcount > 0
 
     # Asking it ---------------------------------------------------------------------------------------------------
 
@@ -289,37 +366,88 @@ class QuestionIndex:
         """
         return self.search_many([text], k)[0]
 
-    def search_many(self, texts: Sequence[str], k: int = 5) -> list[tuple[Hit, ...]]:
+    def search_many(self, texts: Iterable[str], k: int = 5) -> list[tuple[Hit, ...]]:
         """Return what `search` returns for each text, in less time: they are encoded and compared together."""
-        _check_texts(texts)
-        _check_count(k, "k")
-        found = self._best(texts, k, lambda scored: k if len(scored) >= k else None, labelled=False)
+        texts = _checked_texts(texts)
+        k = _count(k, "k")
+        found = self._best(texts, k, lambda scored: k if len(scored) >= k else None)
         return [tuple(_hit(one) for one in scored[:k]) for scored in found]
 
     def check(self, text: str) -> Check:
         """Return whether a text is a duplicate of a known question, of which, and why."""
-        _check_texts([text])
-        (found,) = self._best([text], 1, lambda scored: 1 if scored else None, labelled=False)
+        _checked_texts([text])
+        (found,) = self._best([text], 1, lambda scored: 1 if scored else None)
         if not found:
             return Check(text, False, None, None)
-        return Check(text, found[0].duplicate, _hit(found[0]), self.detector.explain(text, found[0].known.text))
+        best = _hit(found[0])
+        return Check(text, best.duplicate, best, self.explain(text, best))
 
-    def classify(self, text: str, *, top: int = 5) -> Classification:
+    def explain(self, text: str, hit: Hit) -> Explanation:
+        """Return why a text is, or is not, a duplicate of what a search for it has found; nothing is encoded anew.
+
+        The decision is that of the search, which heeds all ways in which the known text is written.
+        """
+        left, right = canonical(text).split(), canonical(hit.text).split()
+        in_left, in_right = frozenset(left), frozenset(right)
+        # A search finds only what has the same unknown words.
+        encoder = uncached(self.detector.encoder)
+        unknown = encoder.unknown_words([canonical(text)])[0] if isinstance(encoder, LimitedVocabulary) else ()
+        return Explanation(
+            left=text,
+            right=hit.text,
+            duplicate=hit.duplicate,
+            similarity=hit.similarity,
+            probability=hit.probability,
+            threshold=self._calibration.threshold,
+            same_text=hit.same_text,
+            shared=tuple(word for word in left if word in in_right),
+            only_left=tuple(word for word in left if word not in in_right),
+            only_right=tuple(word for word in right if word not in in_left),
+            unknown_left=unknown,
+            unknown_right=unknown,
+            guards=hit.guards,
+        )
+
+    def classify(self, text: str, *, top: int = 5, outsiders: float = 0.1) -> Classification:
         """Return the class of a text: the label of the question, of those with one, that it is most likely a duplicate
-        of; None where it is a duplicate of none.
+        of; None, for none of these, where it is not near enough to any.
 
         top: how many classes are ranked. A class counts by its best question.
-        """
-        return self.classify_many([text], top=top)[0]
 
-    def classify_many(self, texts: Sequence[str], *, top: int = 5) -> list[Classification]:
+        outsiders: near enough is what at most this share, in (0, 1), of the texts of classes that are not there reach,
+        and a duplicate of a question always (then it can be more of them). That is told from the questions themselves,
+        see `dupdetect.index.classes`; it holds for classes of the same kind as those that are there. With fewer than
+        1 / outsiders - 1 classes it cannot be told, and a text is near enough to what it is a duplicate of, which for
+        many texts of a class is nothing: `Classification.outsiders` is None then.
+        """
+        return self.classify_many([text], top=top, outsiders=outsiders)[0]
+
+    def classify_many(self, texts: Iterable[str], *, top: int = 5, outsiders: float = 0.1) -> list[Classification]:
         """Return what `classify` returns for each text, in less time: they are encoded and compared together."""
-        _check_texts(texts)
-        _check_count(top, "top")
-        # Where there are fewer classes, looking for so many would read every text.
-        ranked = max(1, min(top, self.counts["classes"]))
-        found = self._best(texts, ranked, lambda scored: _reach_classes(scored, ranked), labelled=True)
-        return [_classification(text, scored, top) for text, scored in zip(texts, found, strict=True)]
+        texts = _checked_texts(texts)
+        top = _count(top, "top")
+        if isinstance(outsiders, bool) or not isinstance(outsiders, int | float | np.number) or not 0 < outsiders < 1:
+            raise InputError(f"outsiders must be a share between 0 and 1, such as 0.1, not {outsiders!r}.")
+        encoded = self._encoded(texts)
+        with self._looking() as (connection, snapshot):
+            wanted = self._labelled_slots(connection, snapshot)
+            classes = connection.execute("SELECT count(DISTINCT label) FROM questions").fetchone()[0]
+            # Where there are fewer classes, looking for so many would read every text.
+            ranked = max(1, min(top, classes))
+            found = best_texts(
+                connection,
+                snapshot,
+                texts,
+                encoded,
+                self._calibration,
+                ranked,
+                lambda scored: _reach_classes(scored, ranked),
+                wanted,
+            )
+            limit = self._class_limit(connection, snapshot, float(outsiders))
+        told = None if limit is None else float(outsiders)
+        threshold = self._calibration.threshold if limit is None else min(limit, self._calibration.threshold)
+        return [_classification(text, scored, top, threshold, told) for text, scored in zip(texts, found, strict=True)]
 
     def duplicates(
         self,
@@ -329,15 +457,25 @@ class QuestionIndex:
         progress: Progress = silent,
     ) -> Deduplication:
         """Return what `Detector.deduplicate` would say of all questions, in the order in which they were added, with
-        keep="first", and what `unmerge` remembers. Nothing is encoded or compared anew.
+        keep="first", and what `unmerge`, `merge` and `set_survivor` remember. Nothing is encoded or compared anew.
 
-        told_apart: more keys of pairs that a reviewer has told apart.  estimated_precision: as there.
+        A merged pair has its measured similarity, which may be below the threshold, and the probability 1; a note says
+        how many there are, and `run["merged"]` lists their ids.
+
+        told_apart: more keys of pairs that a reviewer has told apart; they do not count although somebody has merged
+        them.  estimated_precision: as there.
         """
-        return self._deduplicated(told_apart, estimated_precision, progress, joined_alone=False)
+        return self._deduplicated(told_apart, estimated_precision, progress, joined_alone=False)[0]
 
     def clusters(self) -> tuple[KnownCluster, ...]:
         """Return the clusters of `duplicates`, those of two questions or more, largest first, in less time."""
-        result = self._deduplicated((), None, silent, joined_alone=True)
+        result, merged, chosen = self._deduplicated((), None, silent, joined_alone=True)
+        text_of = result.text_of.tolist()
+        put_together: dict[int, list[tuple[str, str, float]]] = {}
+        row_of = {name: row for row, name in enumerate(result.questions.ids)} if merged else {}
+        for pair in result.run.get("merged", ()):
+            at = int(result.cluster_id[row_of[pair["left"]]])
+            put_together.setdefault(at, []).append((pair["left"], pair["right"], pair["similarity"]))
         labels = result.questions.table.column("label")
         found = []
         for cluster in result.clusters:
@@ -353,9 +491,15 @@ class QuestionIndex:
                         duplicate_of=None if stays else result.questions.ids[survivor],
                         similarity=None if stays else float(result.similarity[row]),
                         probability=None if stays else float(result.probability[row]),
+                        merged=not stays and _both(text_of[row], text_of[survivor]) in merged,
+                        chosen=stays and row in chosen,
                     )
                 )
-            found.append(KnownCluster(form_hash(canonical(members[0].text)).hex(), tuple(members)))
+            found.append(
+                KnownCluster(
+                    form_hash(canonical(members[0].text)).hex(), tuple(members), tuple(put_together.get(cluster.id, ()))
+                )
+            )
         return tuple(found)
 
     # Inside ------------------------------------------------------------------------------------------------------
@@ -370,28 +514,38 @@ class QuestionIndex:
         changes.delete_unused_files(self._store)
         return added
 
-    def _key_of(self, connection: sqlite3.Connection, id_a: str, id_b: str) -> str:
-        forms = []
-        for name in (id_a, id_b):
-            row = connection.execute("SELECT text FROM questions WHERE id = ?", (name,)).fetchone()
-            if row is None:
-                raise changes.no_question(self.folder, [name])
-            forms.append(canonical(row[0]))
-        if forms[0] == forms[1]:
+    def _two_forms(self, connection: sqlite3.Connection, id_a: str, id_b: str) -> tuple[str, str]:
+        first, second = self._form(connection, id_a), self._form(connection, id_b)
+        if first == second:
             raise InputError(
-                f"The questions {id_a!r} and {id_b!r} have the same text, which cannot be told apart from itself. "
-                "Remove one of them, or give it another text."
+                f"The questions {id_a!r} and {id_b!r} have the same text, which is together with itself and cannot be "
+                "told apart from itself. Remove one of them, or give it another text."
             )
-        return pair_key(*forms)
+        return first, second
+
+    def _form(self, connection: sqlite3.Connection, name: str) -> str:
+        """Return the canonical text of a question; InputError where there is none."""
+        row = connection.execute("SELECT text FROM questions WHERE id = ?", (id_of(name),)).fetchone()
+        if row is None:
+            raise changes.no_question(self.folder, [name])
+        strings(row)
+        form = canonical(row[0])
+        if not form:
+            raise InputError(
+                f"The question {name!r} is blank: it is a duplicate of nothing, whatever is decided. Name another one."
+            )
+        return form
 
     def _best(
-        self, texts: Sequence[str], k: int, enough: Callable[[Sequence[Scored]], int | None], *, labelled: bool
+        self, texts: Sequence[str], k: int, enough: Callable[[Sequence[Scored]], int | None]
     ) -> list[list[Scored]]:
         """Return for each text what `best_texts` finds; nothing for blank ones."""
-        encoded = encode_texts(uncached(self.detector.encoder), texts, silent, self.detector.guards)
+        encoded = self._encoded(texts)
         with self._looking() as (connection, snapshot):
-            wanted = self._labelled_slots(connection, snapshot) if labelled else None
-            return best_texts(connection, snapshot, texts, encoded, self._calibration, k, enough, wanted)
+            return best_texts(connection, snapshot, texts, encoded, self._calibration, k, enough)
+
+    def _encoded(self, texts: Sequence[str]) -> EncodedTexts:
+        return encode_texts(uncached(self.detector.encoder), texts, silent, self.detector.guards)
 
     @contextmanager
     def _looking(self) -> Iterator[tuple[sqlite3.Connection, Snapshot]]:
@@ -411,7 +565,7 @@ class QuestionIndex:
                 return
 
     def _current(self, connection: sqlite3.Connection) -> Snapshot:
-        version = connection.execute("SELECT version FROM state").fetchone()[0]
+        version = read_state(connection).version
         known = self._snapshot
         if known is None or known.version != version:
             known = self._snapshot = load_snapshot(connection, self.folder, self._dimension)
@@ -423,6 +577,12 @@ class QuestionIndex:
             known = self._labelled = (snapshot.version, labelled_slots(connection, len(snapshot.vectors)))
         return known[1]
 
+    def _class_limit(self, connection: sqlite3.Connection, snapshot: Snapshot, outsiders: float) -> float | None:
+        known = self._limit
+        if known is None or known[:2] != (snapshot.version, outsiders):
+            known = self._limit = (snapshot.version, outsiders, class_limit(connection, snapshot, outsiders))
+        return known[2]
+
     def _deduplicated(
         self,
         told_apart: Collection[str],
@@ -430,39 +590,96 @@ class QuestionIndex:
         progress: Progress,
         *,
         joined_alone: bool,
-    ) -> Deduplication:
-        """Return the duplicates among all questions or, which are the same, among those that are like another."""
+    ) -> tuple[Deduplication, frozenset[tuple[int, int]], frozenset[int]]:
+        """Return the duplicates among all questions or, which are the same, among those that are like another; the
+        pairs of texts, by their numbers in `text_of`, that somebody has merged; and the rows that somebody chose."""
         where = (
             "WHERE form IN (SELECT smaller FROM pairs UNION SELECT larger FROM pairs "
+            "UNION SELECT a.number FROM merged JOIN forms a ON a.hash = first JOIN forms b ON b.hash = second "
+            "UNION SELECT b.number FROM merged JOIN forms a ON a.hash = first JOIN forms b ON b.hash = second "
             "UNION SELECT form FROM questions GROUP BY form HAVING count(*) > 1) AND form IS NOT NULL "
         )
         with self._looking() as (connection, snapshot):
             rows = connection.execute(
                 f"SELECT id, text, coalesce(label, '') FROM questions {where if joined_alone else ''}ORDER BY number"  # noqa: S608
             ).fetchall()
+            for row in rows:
+                strings(row)
             texts = StoredTexts(connection, snapshot.vectors.rows, self.detector.encoder.fingerprint)
             pairs = StoredPairs(connection)
+            apart = snapshot.told_apart.union(told_apart)
+            merged = MergedPairs(connection, snapshot.vectors.rows, apart)
+            chosen = changes.chosen(connection)
         table = Table(("id", "text", "label"), tuple(rows), Source(str(self.folder), "index"))
         asked = Questions(
             tuple(text for _, text, _ in rows), tuple(name for name, _, _ in rows), table, ("text",), "id"
         )
-        result = deduplicated(
-            asked,
-            texts,
-            self._calibration,
-            self.detector.guards,
-            parse_keep("first"),
-            model=self.detector.name,
-            search="exact",
-            work=None,
-            told_apart=snapshot.told_apart.union(told_apart),
-            without_boilerplate=False,
-            estimated_precision=estimated_precision,
-            progress=progress,
-            find=pairs.of,
-        )
+        row_of = {name: row for row, (name, _, _) in enumerate(rows)} if chosen else {}
+        stays = [row_of[name] for name in chosen if name in row_of]
+        try:
+            result = deduplicated(
+                asked,
+                texts,
+                self._calibration,
+                self.detector.guards,
+                parse_keep("first"),
+                model=self.detector.name,
+                search="exact",
+                work=None,
+                told_apart=apart,
+                without_boilerplate=False,
+                estimated_precision=estimated_precision,
+                progress=progress,
+                find=pairs.of,
+                merged=merged.of,
+                stays=stays,
+            )
+        except DamagedRowsError:
+            raise self._store.damaged() from None
         count = result.run["encoded_texts"]
-        return replace(result, run={**result.run, "encoded_texts": 0, "cached_texts": count})
+        result = replace(result, run={**result.run, "encoded_texts": 0, "cached_texts": count})
+        result, both = _with_merged(result, merged)
+        return result, both, frozenset(stays)
+
+
+def _with_merged(result: Deduplication, merged: MergedPairs) -> tuple[Deduplication, frozenset[tuple[int, int]]]:
+    """Return a result that tells which of its pairs somebody has merged; and these, by their numbers in `text_of`."""
+    if not merged.forms:
+        return result, frozenset()
+    number = {canonical(text): slot for text, slot in zip(result.questions.texts, result.text_of.tolist(), strict=True)}
+    both = frozenset(_both(number[form], number[other]) for form, other in merged.forms)
+    texts, pairs = result.text_of.tolist(), result.pairs
+    of_pair = [
+        _both(texts[a], texts[b]) in both for a, b in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    ]
+    of_row = [
+        survivor >= 0 and _both(texts[row], texts[survivor]) in both
+        for row, survivor in enumerate(result.duplicate_of.tolist())
+    ]
+    ids = result.questions.ids
+    listed = [
+        {"left": ids[pairs.left[place]], "right": ids[pairs.right[place]], "similarity": float(pairs.similarity[place])}
+        for place in np.flatnonzero(of_pair).tolist()
+    ]
+    below = sum(pair["similarity"] < result.threshold for pair in listed)
+    note = (
+        f"{len(listed):,} of the pairs count because somebody has merged them, {below:,} of them below the threshold: "
+        "their similarity is the measured one, and their probability is given as 1. run.json lists them."
+    )
+    return (
+        replace(
+            result,
+            pairs=replace(pairs, probability=np.where(of_pair, 1.0, pairs.probability)),
+            probability=np.where(of_row, 1.0, result.probability),
+            notes=(*result.notes, note),
+            run={**result.run, "merged": listed},
+        ),
+        both,
+    )
+
+
+def _both(text: int, other: int) -> tuple[int, int]:
+    return min(text, other), max(text, other)
 
 
 def _hit(scored: Scored) -> Hit:
@@ -490,7 +707,9 @@ def _reach_classes(scored: Sequence[Scored], top: int) -> int | None:
     return None
 
 
-def _classification(text: str, scored: Sequence[Scored], top: int) -> Classification:
+def _classification(
+    text: str, scored: Sequence[Scored], top: int, threshold: float, outsiders: float | None
+) -> Classification:
     best: dict[str, ClassMatch] = {}
     for one in scored:
         label = str(one.known.label)
@@ -501,15 +720,35 @@ def _classification(text: str, scored: Sequence[Scored], top: int) -> Classifica
             )
     ranking = tuple(best.values())
     if not ranking:
-        return Classification(text, None, 0.0, ())
-    return Classification(text, ranking[0].label if ranking[0].duplicate else None, ranking[0].probability, ranking)
+        return Classification(text, None, 0.0, (), threshold, outsiders)
+    near_enough = scored[0].duplicate or scored[0].score >= threshold
+    return Classification(
+        text, ranking[0].label if near_enough else None, ranking[0].probability, ranking, threshold, outsiders
+    )
 
 
-def _check_texts(texts: Sequence[str]) -> None:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"Texts must be a list of strings, not {texts!r}.")
+def _check_questions(rows: Sequence[tuple[Any, ...]]) -> None:
+    """Raise DamagedRowsError for what is no id, text, label or None, and time."""
+    for name, text, label, added in rows:
+        strings((name, text, added) if label is None else (name, text, label, added))
 
 
-def _check_count(value: int, name: str) -> None:
+def _checked_texts(texts: Iterable[str]) -> list[str]:
+    """Return them as a list; InputError for what is no list of strings. What gives them one by one gives them once."""
+    if isinstance(texts, str | bytes):
+        raise InputError("Texts must be a list of strings, and one alone was handed in. Put it in a list.")
+    found = list(texts)
+    for number, item in enumerate(found, 1):
+        if not isinstance(item, str):
+            kind = type(item).__name__
+            raise InputError(
+                f"Texts must be a list of strings, and item {number} is {shown(repr(item))}, of type {kind}. Convert "
+                "it to str."
+            )
+    return found
+
+
+def _count(value: int, name: str) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
+    return int(value)  # numpy's may be too small for what is computed with it

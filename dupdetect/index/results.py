@@ -113,22 +113,30 @@ class ClassMatch:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The class of a text. label: None where no question with a label is a duplicate of it ("none of these").
+    """The class of a text. label: None where no question with a label is near enough ("none of these").
 
     probability: that the text asks the same as the best question of the first class; 0.0 where there is none.
-    ranking: the best classes, best first.
+    ranking: the best classes, best first.  threshold: the score, which is the similarity or, where a guard fires, less,
+    from which on a text belongs to the class of a question.  outsiders: the share of the texts of classes that are not
+    there that reach it, at most; None where there are too few classes to tell, and the threshold is that of duplicates.
     """
 
     text: str
     label: str | None
     probability: float
     ranking: tuple[ClassMatch, ...]
+    threshold: float
+    outsiders: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterMember:
     """A question of a cluster. duplicate_of: the id of the question that stays for it; None where it stays itself, and
-    then similarity and probability are None too."""
+    then similarity and probability are None too.
+
+    merged: somebody has put it together with that one (`QuestionIndex.merge`), so that it counts whatever the
+    similarity, which is the measured one; the probability is 1 then.  chosen: somebody has chosen that it stays.
+    """
 
     id: str
     text: str
@@ -136,18 +144,25 @@ class ClusterMember:
     duplicate_of: str | None
     similarity: float | None
     probability: float | None
+    merged: bool = False
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCluster:
     """Questions that a chain of pairs holds together, in the order in which they were added.
 
-    key: 32 hexadecimal digits for the canonical text of the first member, which always stays. It is the same when
+    merged: the ids of those of its pairs that somebody put together, and their measured similarity; of several
+    questions with the same text one is named.
+
+    key: 32 hexadecimal digits for the canonical text of the first member, which stays unless another one was chosen
+    (`QuestionIndex.set_survivor`). It is the same when
     questions are added to the cluster, or others of it removed, and in an index made anew.
     """
 
     key: str
     members: tuple[ClusterMember, ...]
+    merged: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def kept(self) -> tuple[str, ...]:

@@ -62,16 +62,22 @@ class RoundedQueries:
             np.linalg.norm(rounded, axis=1).astype(np.float32),
         )
 
-    def near(
-        self, products: NDArray[np.int32], kept: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (q, m) float32, what the cosine of each query and row is near to, and how near at least.
+    def near(self, products: NDArray[np.int32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (m, q) float32, what the cosine of each row and query is near to; `errors` says how near at least.
 
-        products: (m, q) of the integers.  kept: (m, 2), step and remainder of the rows.
+        products: (m, q) of the integers.  steps: (m,) of the rows.
         """
-        middle = products.T.astype(np.float32)
-        middle *= kept[:, 0] * self.step
-        return middle, np.outer(self.norm, kept[:, 1]) + (_LONGEST_ROW * self.error + _SLACK)[:, None]
+        near = products.astype(np.float32)
+        near *= (steps * self.step)[:, None]
+        return near
+
+    def errors(self, remainders: NDArray[np.float32], queries: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Return float32, how far the cosines of rows and of these queries are from `near` at most.
+
+        remainders: of the rows; of any shape that goes with that of `queries`.
+        """
+        bounds: NDArray[np.float32] = remainders * self.norm[queries] + (_LONGEST_ROW * self.error + _SLACK)[queries]
+        return bounds
 
     def cuts(self, kept: NDArray[np.float32], threshold: float) -> NDArray[np.int32]:
         """Return (m,) int32: a row whose product of integers with a query is lower does not reach the threshold."""

@@ -11,7 +11,7 @@ from typing import Any
 from dupdetect.errors import InputError
 from dupdetect.questions import questions as as_questions
 
-__all__ = ["Rows", "rows_of"]
+__all__ = ["Rows", "id_of", "rows_of"]
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: no file can hold them
 
@@ -52,7 +52,7 @@ def rows_of(
         raise InputError(f"{why} Correct it, or leave it out: then the index chooses ids (id=...).")
     chosen = asked.ids if asked.id_column is not None and ids is None else None
     if ids is not None:
-        chosen = _ids(_column(ids, "ids", len(asked)))
+        chosen = tuple(_column(ids, "ids", len(asked)))
     given: list[Any] = [None] * len(asked)
     if label is not None:
         given = list(asked.table.column(label))
@@ -63,7 +63,7 @@ def rows_of(
         notes = tuple(note for note in notes if not note.startswith("Rows are identified by their numbers"))
     return Rows(
         tuple(_whole(item) for item in asked.texts),
-        None if chosen is None else tuple(_whole(item) for item in chosen),
+        None if chosen is None else _ids(chosen),
         tuple(None if item is None or not _string(item, "labels").strip() else _whole(item) for item in given),
         label is not None or labels is not None,
         notes,
@@ -79,14 +79,19 @@ def _column(values: Iterable[Any], name: str, count: int) -> list[Any]:
     return found
 
 
-def _ids(values: list[Any]) -> tuple[str, ...]:
-    for value in values:
-        if not _string(value, "ids").strip():
-            raise InputError("An id is blank. Give each question an id, or leave ids out: then the index chooses them.")
-    twice = [value for value, count in Counter(values).items() if count > 1]
+def id_of(name: object) -> str:
+    """Return an id as the index keeps it; InputError for what is no string."""
+    return _whole(_string(name, "ids"))
+
+
+def _ids(values: Sequence[Any]) -> tuple[str, ...]:
+    names = tuple(map(id_of, values))
+    if not all(name.strip() for name in names):
+        raise InputError("An id is blank. Give each question an id, or leave ids out: then the index chooses them.")
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise InputError(f"The id {twice[0]!r} is given to several questions. Each needs its own.")
-    return tuple(values)
+    return names
 
 
 def _string(value: object, name: str) -> str:

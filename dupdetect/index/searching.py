@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dupdetect.calibration import Calibration
 from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.guards import GUARDS, GuardedTexts, Guards
+from dupdetect.index.checked import DamagedRowsError, slots_of, strings
 from dupdetect.index.snapshot import Near, Snapshot
 from dupdetect.index.stored import company_of, form_hash
 from dupdetect.review.candidates import pair_key
@@ -78,7 +79,7 @@ def best_texts(
         nearest = snapshot.nearest(texts.embeddings[forms], [companies[form] for form in forms], depth, labelled)
         unsettled = []
         for query, form, near in zip(pending, forms.tolist(), nearest, strict=True):
-            slots = _with_itself(connection, texts.forms[form], near[0], labelled)
+            slots = _with_itself(connection, texts.forms[form], near[0], labelled, len(snapshot.vectors))
             known = _known(connection, slots, labelled is not None)
             found[query] = _scored(asked[query], texts.forms[form], known, near, snapshot, texts.guards, calibration)
             last = enough(found[query])
@@ -95,16 +96,25 @@ def labelled_slots(connection: sqlite3.Connection, slots: int) -> NDArray[np.boo
     rows = connection.execute(
         "SELECT slot FROM forms WHERE number IN (SELECT form FROM questions WHERE label IS NOT NULL)"
     )
-    labelled[[slot for (slot,) in rows]] = True
+    labelled[slots_of([slot for (slot,) in rows], slots)] = True
     return labelled
 
 
 def _with_itself(
-    connection: sqlite3.Connection, form: str, slots: NDArray[np.int64], labelled: NDArray[np.bool_] | None
+    connection: sqlite3.Connection,
+    form: str,
+    slots: NDArray[np.int64],
+    labelled: NDArray[np.bool_] | None,
+    total: int,
 ) -> list[int]:
-    """Return the slots, and that of the text itself if it is known: others could have its vector too."""
+    """Return the slots, and that of the text itself if it is known: others could have its vector too.
+
+    total: how many slots there are.
+    """
     row = connection.execute("SELECT slot FROM forms WHERE hash = ?", (form_hash(form),)).fetchone()
-    own = [] if row is None or (labelled is not None and not labelled[row[0]]) else [row[0]]
+    own = [] if row is None else slots_of(row, total).tolist()
+    if labelled is not None:
+        own = [slot for slot in own if labelled[slot]]
     return [*own, *(slot for slot in slots.tolist() if slot not in own)]
 
 
@@ -125,6 +135,10 @@ def _known(connection: sqlite3.Connection, slots: list[int], by_label: bool) -> 
                 some,
             ),
         )
+    strings(value for one in found for value in (one.form, one.id, one.text))
+    strings(one.label for one in found if one.label is not None)
+    if len({one.slot for one in found}) < len(slots):
+        raise DamagedRowsError("a vector that counts is that of no text")
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.cores import usable_cores
+from dupdetect.index.checked import read_state, slots_of
 from dupdetect.index.rounded import RoundedQueries
 from dupdetect.index.vectors import Vectors, map_vectors
 from dupdetect.search import cosine, float32_error
@@ -23,12 +24,14 @@ __all__ = ["Near", "Snapshot", "load_snapshot"]
 
 _FEW_ROWS = 4_096  # below it, starting the products of integers takes longer than it saves
 _BLOCK = 16_384  # rows whose products are looked at in one go
-_PEAKS = 512  # products of which only the highest is looked at first, at most
+_CACHED = 2_048  # of them, whose integers fit into the cache of a core
+_BUNDLE = 32  # slots of which only the highest number is looked at first, at most; a power of 2, and divides _BLOCK
 _TOGETHER = 16  # queries that are compared in one go: as fast as one
 _NEW = 1_024  # rows that are compared with all others in one go
 _NOWHERE = np.float32(-4.0)  # below every product
 
 T = TypeVar("T")
+Places: TypeAlias = NDArray[np.int64] | slice
 Near: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Slots, and the cosine of each."""
 
@@ -88,39 +91,64 @@ class Snapshot:
     def _candidates(self, queries: NDArray[np.float32], allowed: NDArray[np.bool_], k: int) -> list[NDArray[np.int64]]:
         """Return for each query the allowed slots that can be among the k with the highest cosine.
 
-        The k highest of the peaks of lower bounds are bounds of k texts, so that the k-th of them is no higher than the
-        k-th highest cosine, and whatever has an upper bound below it is not among the k.
+        Slots are looked at in bundles: the highest number in a bundle is near to a cosine, and no cosine in it is much
+        higher, both within the error of the slot with the longest remainder. The k bundles with the highest bounds from
+        below hold k slots, so the k-th of these bounds is no higher than the k-th highest cosine, and only bundles
+        whose bound from above reaches it are opened.
         """
         n = len(self.vectors)
-        size = _PEAKS
+        if n == 0:
+            return [np.zeros(0, dtype=np.int64) for _ in queries]
+        size = _BUNDLE
         while size > 1 and n < 4 * k * size:
             size //= 2
-        upper = np.empty((len(queries), n), dtype=np.float32)
-        near = self._near(queries)
+        write, error = self._near(queries)
+        numbers = np.full((-(-n // size) * size, len(queries)), _NOWHERE)
+        remainders = np.zeros(len(numbers), dtype=np.float32)
+        remainders[:n] = self.vectors.kept[:, 1]
 
-        def peaks(part: slice) -> NDArray[np.float32]:
-            middle, error = near(part)
-            upper[:, part] = np.where(allowed[part], middle + error, _NOWHERE)
-            lower = np.where(allowed[part], middle - error, _NOWHERE)
-            return np.maximum.reduceat(lower, np.arange(0, lower.shape[1], size), axis=1)
+        def highest(part: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            """Return (bundles, q) the highest number, and (bundles,) the longest remainder."""
+            write(part, numbers)
+            numbers[part][np.flatnonzero(~allowed[part])] = _NOWHERE
+            whole = slice(part.start, -(-part.stop // size) * size)
+            # Row j * bundles + i is in bundle i, so that whole rows are compared, which is several times faster.
+            peaks = numbers[whole].reshape(size, -1).max(axis=0).reshape(-1, len(queries))
+            return peaks, remainders[whole].reshape(size, -1).max(axis=0)
 
-        highest = np.concatenate([np.empty((len(queries), 0), dtype=np.float32), *self._by_block(peaks)], axis=1)
-        floor = np.full(len(queries), _NOWHERE)
-        if highest.shape[1] > k:
-            floor = np.partition(highest, -k, axis=1)[:, -k]
-        return [np.flatnonzero(row >= max(cut, _NOWHERE + 1)) for row, cut in zip(upper, floor, strict=True)]
+        peaks, longest = (np.concatenate(parts) for parts in zip(*self._by_block(highest), strict=True))
+        bounds = error(longest[:, None], slice(None))
+        floor = np.full(len(queries), _NOWHERE + 1)
+        if len(peaks) > k:
+            floor = np.maximum(np.partition(peaks - bounds, -k, axis=0)[-k], floor)
+        bundles, query = np.nonzero(peaks + bounds >= floor)
+        slots = _in_bundles(bundles, size, len(numbers))
+        query = np.repeat(query, size)
+        there = numbers[slots, query]
+        reached = np.flatnonzero((there > _NOWHERE) & (there + error(remainders[slots], query) >= floor[query]))
+        return [np.sort(slots[reached[query[reached] == one]]) for one in range(len(queries))]
 
     def _near(
         self, queries: NDArray[np.float32]
-    ) -> Callable[[slice], tuple[NDArray[np.float32], NDArray[np.float32] | np.float32]]:
-        """Return what gives, for some slots, (q, m) float32 that the cosines are near to, and how near at least."""
+    ) -> tuple[
+        Callable[[slice, NDArray[np.float32]], None], Callable[[NDArray[np.float32], Places], NDArray[np.float32]]
+    ]:
+        """Return what writes, for some slots, into (slots, q) float32 what the cosines are near to; and what gives, for
+        the remainders of rows and the places of queries, how near at least."""
         if self._is_small():
-            error = np.float32(float32_error(queries.shape[1]))
-            return lambda part: (queries @ self.vectors.rows[part].T, error)
+            bound = np.float32(float32_error(queries.shape[1]))
+
+            def write(part: slice, numbers: NDArray[np.float32]) -> None:
+                np.matmul(self.vectors.rows[part], queries.T, out=numbers[part])
+
+            return write, lambda remainders, _: np.full_like(remainders, bound)
         rounded = RoundedQueries.of(queries)
-        return lambda part: rounded.near(
-            _integers().products(self.vectors.rounded[part], rounded.columns), self.vectors.kept[part]
-        )
+
+        def write_rounded(part: slice, numbers: NDArray[np.float32]) -> None:
+            for some, products in self._products(part, rounded):
+                numbers[some] = rounded.near(products, self.vectors.kept[some, 0])
+
+        return write_rounded, rounded.errors
 
     def _reaching(
         self, rows: NDArray[np.float32], company: str, threshold: float
@@ -136,15 +164,30 @@ class Snapshot:
         rounded = None if self._is_small() else RoundedQueries.of(rows)
 
         def reaching(part: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            found = []
             if rounded is None:
                 j, i = np.nonzero(self.vectors.rows[part] @ rows.T >= cut)
+                found.append((i, part.start + j))
             else:
-                products = _integers().products(self.vectors.rounded[part], rounded.columns)
-                j, i = np.nonzero(products >= rounded.cuts(self.vectors.kept[part], threshold)[:, None])
-            slots = part.start + j
+                for some, products in self._products(part, rounded):
+                    cuts = rounded.cuts(self.vectors.kept[some], threshold)
+                    high = np.flatnonzero(products.max(axis=1) >= cuts)
+                    j, i = np.nonzero(products[high] >= cuts[high, None])
+                    found.append((i, some.start + high[j]))
+            i, slots = (np.concatenate(places) for places in zip(*found, strict=True))
             return i[self.plain[slots]], slots[self.plain[slots]]
 
         yield from self._by_block(reaching)
+
+    def _products(self, part: slice, rounded: RoundedQueries) -> Iterator[tuple[slice, NDArray[np.int32]]]:
+        """Yield some slots after the other, and (m, q) their products, which the next ones are written over."""
+        # A product reads rows in an order that memory is slow at; copying them first takes less than it saves.
+        copied = np.empty((_CACHED, self.vectors.rounded.shape[1]), dtype=np.uint8)
+        for start in range(part.start, part.stop, _CACHED):
+            some = slice(start, min(start + _CACHED, part.stop))
+            rows = copied[: some.stop - start]
+            rows[:] = self.vectors.rounded[some]
+            yield some, _integers().products(rows, rounded.columns)
 
     def _is_small(self) -> bool:
         return len(self.vectors) < _FEW_ROWS or self.vectors.rows.shape[1] >= MOST_DIMENSIONS
@@ -167,18 +210,22 @@ class Snapshot:
 
 def load_snapshot(connection: sqlite3.Connection, folder: Path, dimension: int) -> Snapshot:
     """Return what a transaction sees; FileNotFoundError where it is so old that its file of vectors is gone."""
-    version, number, slots = connection.execute("SELECT version, vectors, slots FROM state").fetchone()
+    state = read_state(connection)
+    slots = state.slots
+    vectors = map_vectors(folder, state.vectors, slots, dimension)
     plain = np.ones(slots, dtype=np.bool_)
-    plain[[slot for (slot,) in connection.execute("SELECT slot FROM empty_slots")]] = False
+    plain[slots_of([slot for (slot,) in connection.execute("SELECT slot FROM empty_slots")], slots)] = False
     apart: dict[str, list[int]] = {}
     for slot, company in connection.execute("SELECT slot, company FROM forms WHERE company != '' ORDER BY slot"):
         apart.setdefault(company, []).append(slot)
-        plain[slot] = False
+    companies = {company: slots_of(found, slots) for company, found in apart.items()}
+    for found in companies.values():
+        plain[found] = False
     return Snapshot(
-        version,
-        map_vectors(folder, number, slots, dimension),
+        state.version,
+        vectors,
         plain,
-        {company: np.array(found, dtype=np.int64) for company, found in apart.items()},
+        companies,
         frozenset(key for (key,) in connection.execute("SELECT key FROM told_apart")),
     )
 
@@ -186,6 +233,15 @@ def load_snapshot(connection: sqlite3.Connection, folder: Path, dimension: int) 
 @functools.cache
 def _integers() -> IntegerProducts:
     return IntegerProducts()
+
+
+def _in_bundles(bundles: NDArray[np.int64], size: int, slots: int) -> NDArray[np.int64]:
+    """Return the slots in some bundles; slots: how many there are, up to the end of the last bundle."""
+    start = bundles * size // _BLOCK * _BLOCK
+    apart = np.minimum(_BLOCK, slots - start) // size
+    first = start + bundles - start // size
+    inside: NDArray[np.int64] = first[:, None] + np.arange(size) * apart[:, None]
+    return inside.ravel()
 
 
 def _best(query: NDArray[np.float32], rows: NDArray[np.float32], slots: NDArray[np.int64], k: int) -> Near:

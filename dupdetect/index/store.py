@@ -9,10 +9,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from dupdetect._version import __version__
+from dupdetect import sqlite
 from dupdetect.errors import ArtifactError, IndexLockedError, InputError
 
 __all__ = ["DATABASE", "IndexStore", "make_store"]
@@ -21,9 +21,6 @@ DATABASE = "questions.sqlite"
 FORMAT = 1
 _APPLICATION = 0x64757078  # at a fixed place in the file: tells it from other SQLite databases
 _PATIENCE = 5.0  # seconds to wait for another writer, which adds a question or two in less
-# What goes wrong with a file. SQLite's messages may quote it, and Python reads them as UTF-8.
-_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
-_DAMAGE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_MISMATCH})
 
 _TABLES = """
 CREATE TABLE state (
@@ -64,6 +61,18 @@ CREATE TABLE pairs (                -- of forms, at or above the threshold
 CREATE INDEX pairs_larger ON pairs (larger);
 CREATE TABLE told_apart (           -- pairs of texts, whether the index has them at present or not
     key TEXT PRIMARY KEY,
+    time TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE merged (               -- pairs of texts that people put together, by the hashes of their forms
+    first BLOB NOT NULL,            -- the lower one
+    second BLOB NOT NULL,
+    time TEXT NOT NULL,
+    PRIMARY KEY (first, second)
+) WITHOUT ROWID;
+CREATE TABLE survivors (            -- texts that people chose to stay
+    hash BLOB PRIMARY KEY,          -- of the form
+    number INTEGER NOT NULL UNIQUE, -- in the order in which they were chosen
+    id TEXT NOT NULL,               -- of the question that was chosen, of those with this text
     time TEXT NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO state VALUES (1, 1, 1, 1, 1, 0);
@@ -183,40 +192,25 @@ class IndexStore:
         if not self._path.is_file():
             raise ArtifactError(f"The index {self.folder} lacks {DATABASE}. Copy the whole folder again.")
         with self.reading() as connection:
-            application, version = (
-                connection.execute(question).fetchone()[0]
-                for question in ("PRAGMA application_id", "PRAGMA user_version")
-            )
-        if application != _APPLICATION or version < FORMAT:
-            raise self._damaged()
-        if version > FORMAT:
-            raise ArtifactError(
-                f"The index {self.folder} has format {version}; dupdetect {__version__} reads up to {FORMAT}. "
-                "Update it: pip install --upgrade dupdetect"
-            )
+            sqlite.check_kind(connection, _APPLICATION, FORMAT, f"The index {self.folder}", self.damaged())
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> AbstractContextManager[None]:
         """Raise what goes wrong with the file as an error that says what to do next."""
-        try:
-            yield
-        except sqlite3.ProgrammingError:  # nothing is wrong with the file
-            raise
-        except _TROUBLE as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the upper bits only go into detail
-            if code in _DAMAGE:
-                raise self._damaged() from None
-            if code == sqlite3.SQLITE_READONLY:
-                what = "may only be read. Ask for the right to write to it, or copy the folder."
-            elif code == sqlite3.SQLITE_CANTOPEN:
-                what = "cannot be opened. You must be allowed to read the folder and, to add or remove, to write to it."
-            elif code == sqlite3.SQLITE_FULL:
-                what = "cannot grow: the disk is full. Nothing of the change was kept; make room, and try again."
-            else:
-                what = f"cannot be used: {error}. What was added before is not lost; try again."
-            raise InputError(f"The index {self.folder} {what}") from None
+        return sqlite.explained(
+            f"The index {self.folder}",
+            self.damaged(),
+            {
+                sqlite3.SQLITE_READONLY: "may only be read. Ask for the right to write to it, or copy the folder.",
+                sqlite3.SQLITE_CANTOPEN: "cannot be opened. You must be allowed to read the folder and, to add or "
+                "remove, to write to it.",
+                sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing of the change was kept; make room, and "
+                "try again.",
+            },
+            otherwise="What was added before is not lost; try again.",
+        )
 
-    def _damaged(self) -> ArtifactError:
+    def damaged(self) -> ArtifactError:
+        """Return the error for a file that is not what it should be."""
         return ArtifactError(
             f"{self._path} is no database of an index, or a damaged one. Copy the whole index again, or make it anew."
         )

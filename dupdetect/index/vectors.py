@@ -9,12 +9,14 @@ When they are written anew, without unused rows, N rises.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +26,7 @@ from dupdetect.index.rounded import round_rows
 
 __all__ = ["Vectors", "append_rows", "delete_earlier", "map_vectors", "write_rows"]
 
+_NO_FILE = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # of a link that came this moment, a pipe, a folder
 _FLOAT, _BYTE = np.dtype("<f4"), np.dtype("u1")
 
 
@@ -54,10 +57,12 @@ def map_vectors(folder: Path, number: int, count: int, dimension: int) -> Vector
 
 
 def append_rows(folder: Path, number: int, count: int, rows: NDArray[np.float32]) -> None:
-    """Write rows behind the first `count`, over what may be there, and wait until they are on the disk."""
+    """Write rows behind the first `count`, over what may be there, and wait until they are on the disk.
+
+    Raises ArtifactError where one of the files is a link, or no file: in a folder from elsewhere it may be anything.
+    """
     for path, columns in zip(_files(folder, number), _columns(rows), strict=True):
-        # Made if it is not there, but never emptied.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "wb") as file:
+        with _open(path) as file:
             file.seek(count * columns.shape[1] * columns.itemsize)
             file.write(columns.data)
             file.flush()
@@ -82,6 +87,27 @@ def delete_earlier(folder: Path, number: int) -> None:
             if file.stem.partition("-")[2].isdecimal() and int(file.stem.partition("-")[2]) < number:
                 with suppress(OSError):  # open elsewhere, on Windows; it goes another time
                     file.unlink()
+
+
+def _open(path: Path) -> BinaryIO:
+    """Return a file to be written to, made if it is not there, but never emptied."""
+    special = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")  # not all of them are there on each platform
+    flags = os.O_WRONLY | os.O_CREAT | sum(getattr(os, name, 0) for name in special)
+    refused = ArtifactError(
+        f"{path} is a link, or no file, and nothing is written to what it may stand for. Copy the whole index again."
+    )
+    if path.is_symlink():
+        raise refused
+    try:
+        place = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise refused from None
+        raise
+    if not stat.S_ISREG(os.fstat(place).st_mode):
+        os.close(place)
+        raise refused
+    return os.fdopen(place, "wb")
 
 
 def _files(folder: Path, number: int) -> tuple[Path, Path, Path]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from dupdetect.detector import Detector
 from dupdetect.index import Added, Check, Hit, QuestionIndex, Removed
-from dupdetect.results import Decisions, Explanation
+from dupdetect.results import Decisions
 from dupdetect.service.batching import Batcher
 from dupdetect.service.problems import ServiceStoppedError
 from dupdetect.service.settings import Settings
@@ -96,12 +96,14 @@ class Service:
             return await self._searches.search(text, k)
 
     async def check(self, text: str) -> Check:
-        """Return what `QuestionIndex.check` returns, but for the explanation: it is of the text and `best.text`."""
+        """Return what `QuestionIndex.check` returns."""
         with self._accepted():
             best = next(iter(await self._searches.search(text, 1)), None)
             if best is None:
                 return Check(text, False, None, None)
-            return Check(text, best.duplicate, best, await self._explanations.run(lambda: self._explain(text, best)))
+            return Check(
+                text, best.duplicate, best, await self._explanations.run(lambda: self.index.explain(text, best))
+            )
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> Decisions:
         """Return what `Detector.decide` returns."""
@@ -144,13 +146,3 @@ class Service:
             self._working -= 1
             if not self._working:
                 self._idle.set()
-
-    def _explain(self, text: str, best: Hit) -> Explanation:
-        """Return why. The decision is that of the search, which heeds all ways in which the known text is written."""
-        return replace(
-            self.detector.explain(text, best.text),
-            duplicate=best.duplicate,
-            similarity=best.similarity,
-            probability=best.probability,
-            guards=best.guards,
-        )

@@ -170,6 +170,34 @@ def test_split_and_undo(opened, address, known):
         assert shown.complaints == []
 
 
+def test_merge_choose_and_take_back(opened, address, known):
+    def decisions():
+        with QuestionIndex.open(known) as index:
+            return index.counts["merged"], index.counts["survivors"]
+
+    with opened(f"{address}/clusters") as shown:
+        page = shown.page
+        page.get_by_label("Id of one question").fill("q0")
+        page.get_by_label("Id of the other").fill(f"q{len(TEXTS)}")
+        page.get_by_role("button", name="Merge them").click()
+        expect(page.get_by_role("heading", name="Merged", exact=True)).to_be_visible()
+        member = page.locator(".members > li", has_text=HOSTILE)
+        expect(member).to_contain_text("merged by a person (measured similarity")
+        assert decisions() == (1, 0)
+        member.get_by_role("button", name="stay").click()
+        expect(page.get_by_role("heading", name="Chosen to stay")).to_be_visible()
+        expect(page.locator(".members > li", has_text=HOSTILE)).to_contain_text("stays, as chosen")
+        expect(page.locator(".members > li.removed", has_text=TEXTS[0])).to_have_count(1)
+        expect(page.get_by_role("heading", name="Merged by a person")).to_be_visible()
+        assert decisions() == (1, 1)
+        page.locator(".notice").get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("heading", name="Chosen to stay")).to_have_count(0)
+        page.get_by_role("button", name="were merged").click()
+        expect(page.get_by_role("heading", name="Merged by a person")).to_have_count(0)
+        assert decisions() == (0, 0)
+        assert shown.complaints == []
+
+
 def label_the_rest(export):
     drawn = Candidates.read(export / "candidates.csv")
     with ReviewStore(labels_beside(export)) as store:
@@ -281,6 +309,14 @@ def walk(page, address):
     page.locator(".list a").first.click()
     expect(page.locator(".members")).to_be_visible()
     yield "cluster"
+    page.get_by_role("button", name="stay").first.click()
+    expect(page.locator(".notice")).to_be_visible()
+    yield "chosen"
+    page.get_by_label("Id of one question").fill("q0")
+    page.get_by_label("Id of the other").fill(f"q{len(TEXTS)}")
+    page.get_by_role("button", name="Merge them").click()
+    expect(page.locator(".notice")).to_be_visible()
+    yield "merged"
     page.goto(f"{address}/review")
     yield "review"
     page.get_by_role("button", name="Recalibrate").click()

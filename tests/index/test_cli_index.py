@@ -1,6 +1,7 @@
 """The verb index, as it is used at a terminal."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -111,6 +112,10 @@ def test_classify_names_a_class_or_none(faq, call):
     assert "1.0000  1.000  delivery: Where is my parcel?" in err
     assert call("classify", faq, "is the earth flat")[0] == "none of these\n"
     assert json.loads(call("classify", faq, "is the earth flat", "--json")[0])["label"] is None
+    note = "classes are too few to tell what outsiders reach, so only a duplicate gets a class. There must be"
+    assert f"{note} 9" in err
+    assert f"{note} 4" in call("classify", faq, "is the earth flat", "--outsiders", "0.2")[1]
+    call("classify", faq, "x", "--outsiders", "1", status=2)
 
 
 def test_remove_takes_ids_from_a_pipe_too(faq, folder):
@@ -175,6 +180,27 @@ def test_unmerge_and_its_undoing(faq, folder, call):
     assert "same text" in call("unmerge", faq, "1", "2", status=1)[1]
 
 
+def test_merge_and_survivor_and_their_undoing(faq, call):
+    call("merge", faq, "1", "3")
+    call("survivor", faq, "2")
+    out = call("duplicates", faq)[0].splitlines()
+    assert out[1:3] == [
+        "   1 (of 2, 1.000): How do I reset my password?",
+        "   2 (kept, as chosen): how do I reset my password",
+    ]
+    assert re.fullmatch(r"   3 \(of 2, merged by a person, similarity 0\.\d{3}\): Where is my parcel\?", out[3])
+    assert re.fullmatch(r"merged by a person: 2 with 3, similarity 0\.\d{3}", out[4].strip())
+    assert json.loads(call("duplicates", faq, "--json")[0])[0]["merged"][0][:2] == ["2", "3"]
+    assert "0 pairs told apart, 1 merged, 1 texts chosen to stay" in call("info", faq)[0]
+    assert "cannot be told apart too" in call("unmerge", faq, "3", "2", status=1)[1]
+    call("merge", faq, "3", "2", "--undo")
+    assert "had not been merged" in call("merge", faq, "3", "2", "--undo")[1]
+    call("survivor", faq, "1", "--undo")
+    assert "had not been chosen" in call("survivor", faq, "2", "--undo")[1]
+    assert "no question with the id '17'" in call("survivor", faq, "17", status=1)[1]
+    assert "1 (kept)" in call("duplicates", faq)[0]
+
+
 def test_another_detector_is_refused_until_the_index_is_made_anew(faq, folder, call):
     add = ("add", faq, "faq.csv", "--text", "question", "--id", "number", "--fast")
     assert "4 there already" in call(*add)[0]
@@ -184,6 +210,8 @@ def test_another_detector_is_refused_until_the_index_is_made_anew(faq, folder, c
     assert "4 there already" in call("add", "faq-2", *add[2:], "--threshold", "0.95")[0]
     assert "threshold 0.9500" in call("info", "faq-2")[0]
     call("rebuild", faq, "faq-2", "--fast", status=1)
+    call("rebuild", "faq-2", "faq-3", "--model", "faq-2/detector")
+    assert (folder / "faq-3" / "index.json").read_text() == (folder / "faq-2" / "index.json").read_text()
 
 
 def test_an_index_keeps_its_detector(faq, folder):
@@ -207,6 +235,9 @@ def test_what_is_in_a_text_does_not_steer_the_terminal(folder, call):
     assert len(out.splitlines()) == 1
 
 
-@pytest.mark.parametrize("verb", ["add", "remove", "search", "classify", "duplicates", "unmerge", "rebuild", "info"])
+@pytest.mark.parametrize(
+    "verb",
+    ["add", "remove", "search", "classify", "duplicates", "unmerge", "merge", "survivor", "rebuild", "info"],
+)
 def test_each_verb_has_help_with_examples(call, verb):
     assert f"dupdetect index {verb}" in call(verb, "--help")[0]

@@ -71,10 +71,11 @@ def answers(index):
         "rows": rows_in(index),
         "hits": [index.search_many(QUERIES, k) for k in (2, 100)],
         "checks": [index.check(text) for text in QUERIES[:4]],
-        "classes": index.classify_many(QUERIES, top=2),
+        "classes": [index.classify_many(QUERIES, top=2, outsiders=share) for share in (0.1, 0.4)],
         "clusters": index.clusters(),
         "counts": index.counts,
         "result": [getattr(result, name).tolist() for name in SHARED] + _pairs(result),
+        "merged": result.run.get("merged"),
     }
 
 
@@ -88,10 +89,11 @@ def assert_as_anew(index):
     """The answers are those of an index made anew from what is in it."""
     with tempfile.TemporaryDirectory() as folder, QuestionIndex.create(Path(folder, "anew"), DETECTOR) as anew:
         fill(anew, rows_in(index))
-        with index._store.reading() as connection:
-            apart = connection.execute("SELECT * FROM told_apart").fetchall()
-        with anew._store.writing() as connection:
-            connection.executemany("INSERT INTO told_apart VALUES (?, ?)", apart)
+        for table, columns in (("told_apart", "?, ?"), ("merged", "?, ?, ?"), ("survivors", "?, ?, ?, ?")):
+            with index._store.reading() as connection:
+                made = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            with anew._store.writing() as connection:
+                connection.executemany(f"INSERT INTO {table} VALUES ({columns})", made)  # noqa: S608
         mine, other = answers(index), answers(anew)
         assert repr(mine) == repr(other)  # as text, in which NaN equals itself
 
@@ -112,9 +114,10 @@ def test_search_is_what_the_decisions_on_all_pairs_say(index):
             assert found == best[:k]
 
 
-@pytest.mark.parametrize("peaks", [1, 3])
-def test_search_is_exact_where_blocks_are_many(index, monkeypatch, peaks):
-    monkeypatch.setattr("dupdetect.index.snapshot._PEAKS", peaks)
+@pytest.mark.parametrize("bundle", [1, 4])
+def test_search_is_exact_where_bundles_are_many(index, monkeypatch, bundle):
+    monkeypatch.setattr("dupdetect.index.snapshot._BUNDLE", bundle)
+    monkeypatch.setattr("dupdetect.index.snapshot._BLOCK", 8)
     test_search_is_what_the_decisions_on_all_pairs_say(index)
 
 
@@ -260,8 +263,12 @@ changes_made = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.lists(st.sampled_from(TEXTS), min_size=1, max_size=5), st.booleans()),
         st.tuples(st.just("remove"), st.lists(st.integers(0, 30), min_size=1, max_size=4)),
-        st.tuples(st.just("unmerge"), st.integers(0, 30), st.integers(0, 30)),
-        st.tuples(st.just("forget"), st.integers(0, 30), st.integers(0, 30)),
+        st.tuples(
+            st.sampled_from(["unmerge", "forget", "merge", "merge", "forget_merge"]),
+            st.integers(0, 30),
+            st.integers(0, 30),
+        ),
+        st.tuples(st.sampled_from(["set_survivor", "set_survivor", "forget_survivor"]), st.integers(0, 30)),
         st.tuples(st.just("interrupted"), st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3)),
         st.tuples(st.just("reopen")),
     ),
@@ -274,10 +281,11 @@ changes_made = st.lists(
 def test_the_answers_are_those_of_an_index_made_anew(monkeypatch, made):
     monkeypatch.setattr(changes, "_FEW_EMPTY", 0)
     monkeypatch.setattr(changes, "_TEXTS", 2)
-    monkeypatch.setattr("dupdetect.index.snapshot._PEAKS", 2)
+    monkeypatch.setattr("dupdetect.index.snapshot._BUNDLE", 2)
     with tempfile.TemporaryDirectory() as folder:
         index = QuestionIndex.create(Path(folder, "index"), DETECTOR)
         expected, number = [], 0
+        people, chosen = {"merge": set(), "unmerge": set()}, []
         for change in made:
             names = [row[0] for row in expected]
             match change:
@@ -290,21 +298,65 @@ def test_the_answers_are_those_of_an_index_made_anew(monkeypatch, made):
                     gone = {names[place % len(names)] for place in places} if names else set()
                     index.remove(sorted(gone))
                     expected = [row for row in expected if row[0] not in gone]
-                case ("unmerge" | "forget") as verb, a, b:
-                    a, b = (expected[place % len(expected)] if expected else ("", "", None) for place in (a, b))
-                    if canonical(a[1]) != canonical(b[1]):
-                        getattr(index, verb)(a[0], b[0])
+                case ("unmerge" | "forget" | "merge" | "forget_merge") as verb, a, b if expected:
+                    (a, text, _), (b, other, _) = expected[a % len(expected)], expected[b % len(expected)]
+                    pair = frozenset((canonical(text), canonical(other)))
+                    apart, together = ("forget", "unmerge"), ("forget_merge", "merge")
+                    decided, against = (apart, together) if verb in apart else (together, apart)
+                    if len(pair) == 1 or "" in pair or (verb == decided[1] and pair in people[against[1]]):
+                        with pytest.raises(InputError):
+                            getattr(index, verb)(a, b)
+                    elif verb == decided[1]:
+                        getattr(index, verb)(a, b)
+                        people[verb].add(pair)
+                    else:
+                        assert getattr(index, verb)(a, b) == (pair in people[decided[1]])
+                        people[decided[1]].discard(pair)
+                case ("set_survivor" | "forget_survivor") as verb, place if expected:
+                    name, text, _ = expected[place % len(expected)]
+                    if canonical(text):
+                        chosen = [one for one in chosen if one[0] != canonical(text)]
+                        chosen += [(canonical(text), name)] if verb == "set_survivor" else []
+                        getattr(index, verb)(name)
                 case "interrupted", texts:
                     with pytest.MonkeyPatch.context() as patch:
                         patch.setattr(changes, "_add_questions", _fail)
                         with pytest.raises(KeyboardInterrupt):
                             index.add(texts)
-                case _:
+                case ("reopen",):
                     index.close()
                     index = QuestionIndex.open(index.folder, DETECTOR)
             assert rows_in(index) == expected
+        assert_as_decided(index.duplicates(), people, chosen)
         assert_as_anew(index)
         index.close()
+
+
+def assert_as_decided(result, people, chosen):
+    """What people decided holds, and every removed row names a kept one that it was measured against."""
+    forms = [canonical(text) for text in result.questions.texts]
+    ids, rows = result.questions.ids, range(len(result))
+    pairs = {frozenset((forms[pair.left], forms[pair.right])) for pair in result.pairs if not pair.same_text}
+    assert {pair for pair in people["merge"] if pair <= set(forms)} <= pairs
+    assert not pairs & people["unmerge"]
+    stays = {forms[row] for row in rows if result.kept[row]}
+    for row in np.flatnonzero(~result.kept).tolist():
+        survivor = result.duplicate_of[row]
+        both = frozenset((forms[row], forms[survivor]))
+        assert result.kept[survivor]
+        assert len(both) == 1 or both in pairs
+        if len(both) == 2:
+            assert result.similarity[row] == DETECTOR.decide([tuple(both)]).similarity[0]
+            assert result.similarity[row] >= result.threshold or both in people["merge"]
+        if both in people["merge"]:
+            assert result.probability[row] == 1
+    latest = [form for form, _ in reversed(chosen)]
+    for place, form in enumerate(latest):
+        before = any(frozenset((form, other)) in pairs and other in stays for other in latest[:place])
+        assert form not in forms or before or form in stays
+    for form, name in chosen:
+        if name in ids and form in stays and forms[ids.index(name)] == form:
+            assert result.kept[ids.index(name)]
 
 
 def _fail(*_):
@@ -533,6 +585,82 @@ def test_what_was_told_apart_stays_apart(index):
             again.unmerge("6", "7")
 
 
+def test_what_was_merged_counts_whatever_its_similarity(index):
+    rows = [("1", "error 403 on login page", None), ("2", "error 404 on login page", None), ("3", "my parcel", None)]
+    fill(index, rows)
+    assert index.clusters() == ()
+    index.merge("1", "2")
+    index.merge("3", "2")
+    (cluster,) = index.clusters()
+    assert [(member.id, member.duplicate_of, member.merged) for member in cluster.members] == [
+        ("1", None, False),
+        ("2", "1", True),
+        ("3", None, False),
+    ]
+    assert [pair[:2] for pair in cluster.merged] == [("1", "2"), ("2", "3")]
+    measured = DETECTOR.decide([("error 403 on login page", "error 404 on login page")])
+    assert cluster.merged[0][2] == measured.similarity[0]
+    assert cluster.members[1].similarity == measured.similarity[0]
+    assert (cluster.members[1].probability, measured.probability[0]) == (1, pytest.approx(0.5, abs=0.4))
+    result = index.duplicates(estimated_precision=0.99)
+    assert [(pair["left"], pair["right"]) for pair in result.run["merged"]] == [("1", "2"), ("2", "3")]
+    assert result.run["merged"][1]["similarity"] < result.threshold
+    assert result.notes[-1].startswith("2 of the pairs count because somebody has merged them, 1 of them below")
+    assert len(result.ruled_out) == 0
+    assert index.search("error 403 on login page", 2)[1].duplicate is False
+    assert index.counts["merged"] == 2
+    # A reviewer's label of a later result wins: what is not sure is not merged.
+    apart = index.duplicates(told_apart={pair_key("error 404 on login page", "my parcel")})
+    assert apart.kept.tolist() == [True, False, True]
+    assert len(apart.run["merged"]) == 1
+
+
+def test_a_decision_that_contradicts_another_is_refused(index):
+    fill(index, [("1", "how do i pay", None), ("2", "how do i pay now", None), ("3", "How do I pay?", None)])
+    index.unmerge("1", "2")
+    with pytest.raises(InputError, match=r"have been told apart, and cannot be merged too.*take that back first"):
+        index.merge("2", "3")
+    assert not index.forget_merge("1", "2")
+    assert index.forget("1", "2")
+    index.merge("2", "3")
+    with pytest.raises(InputError, match=r"have been merged, and cannot be told apart too.*take that back first"):
+        index.unmerge("1", "2")
+    assert not index.forget("1", "2")
+    with pytest.raises(InputError, match="have the same text"):
+        index.merge("1", "3")
+    with pytest.raises(InputError, match="no question with the id '9'"):
+        index.merge("1", "9")
+    assert index.forget_merge("1", "2")
+    index.unmerge("1", "2")
+    fill(index, [("4", " ", None)])
+    for use in (lambda: index.merge("1", "4"), lambda: index.set_survivor("4")):
+        with pytest.raises(InputError, match="'4' is blank"):
+            use()
+
+
+def test_what_was_chosen_stays(index):
+    fill(index, [("1", "how do i pay", None), ("2", "how do i pay now", None), ("3", "How do I pay now?", None)])
+    key = index.clusters()[0].key
+    assert index.clusters()[0].kept == ("1",)
+    index.set_survivor("3")
+    (cluster,) = index.clusters()
+    assert (cluster.kept, cluster.key) == (("3",), key)
+    assert [(member.duplicate_of, member.chosen) for member in cluster.members] == [("3", False), ("3", False), (None, True)]  # fmt: skip  # noqa: E501
+    index.set_survivor("1")  # the last choice
+    assert index.clusters()[0].kept == ("1",)
+    assert index.forget_survivor("1")
+    assert not index.forget_survivor("1")
+    assert index.clusters()[0].kept == ("3",)
+    index.remove(["3"])
+    assert index.clusters()[0].kept == ("2",)
+    index.remove(["2"])
+    fill(index, [("5", "how do i pay NOW", None), ("3", "How do I pay now?", None)])
+    assert index.clusters()[0].kept == ("3",)
+    assert index.counts["survivors"] == 1
+    with pytest.raises(InputError, match="no question with the id '9'"):
+        index.set_survivor("9")
+
+
 @pytest.mark.parametrize(
     "text", ["half \ud83d pair", "nul \0 byte", "line\r\nend", "<b>bold</b> &amp; more", "'; DROP"]
 )
@@ -543,6 +671,65 @@ def test_any_text_can_be_kept(index, text):
     assert index.search(text)[0].same_text
     assert index.classify(text).label == whole
     assert index.remove([whole]).texts == 1
+
+
+def test_ids_with_half_a_character_are_found_as_they_were_given(index):
+    index.add(["one", "two"], ids=["a\ud83d", "b"])
+    assert "a\ud83d" in index
+    assert index["a\ud83d"].id == "a\ufffd"
+    index.merge("a\ud83d", "b")
+    index.set_survivor("a\udc00")
+    assert index.clusters()[0].kept == ("a\ufffd",)
+    with pytest.raises(InputError, match="no question with the id 'x\ufffd'"):
+        index.remove(["x\ud83d"])
+    with pytest.raises(InputError, match="is given to several questions"):
+        index.add(["three", "four"], ids=["c\ud83d", "c\udc00"])
+    with pytest.raises(InputError, match="cannot identify rows"):
+        index.add({"text": ["three", "four"], "id": ["c\ud83d", "c\udc00"]}, text="text", id="id")
+    assert index.remove(["a\ud83d", "a\ufffd"]).questions == 1
+
+
+def test_an_id_that_is_no_string_is_refused(index):
+    index.add(["one", "two"], ids=["5", "6"])
+    assert 5 not in index
+    for use in (lambda: index.remove(["5", 5]), lambda: index[5], lambda: index.unmerge("6", 5)):
+        with pytest.raises(InputError, match="ids must be strings, not 5 of type int"):
+            use()
+    assert len(index) == 2
+
+
+def test_the_number_of_hits_may_be_any_whole_number(index):
+    index.add([f"question number {n}" for n in range(40)], labels=[f"l{n}" for n in range(40)])
+    for kind in (np.int8, np.uint8, np.int64):
+        assert index.search("question number 7", kind(20)) == index.search("question number 7", 20)
+        assert index.classify("question number 7", top=kind(20)) == index.classify("question number 7", top=20)
+    assert len(index.search("question number 7", np.int8(100))) == 40
+
+
+def test_check_encodes_a_text_once(index, monkeypatch):
+    index.add(["how do i pay zorg", "how do i pay"], ids=["1", "2"])
+    wanted = DETECTOR.explain("how do i pay the zorg", "how do i pay zorg")
+    asked = []
+    encode = Reader.encode
+    monkeypatch.setattr(
+        Reader, "encode", lambda self, texts, *, progress=None: asked.extend(texts) or encode(self, texts)
+    )
+    assert index.check("how do i pay the zorg").explanation == wanted
+    assert wanted.unknown_left == wanted.unknown_right == ("zorg",)
+    assert asked == ["how do i pay the zorg"]
+
+
+def test_an_index_made_anew_holds_nothing_of_what_was_removed(index, tmp_path):
+    index.add(["a secret", "something else"], ids=["1", "2"])
+    secret = Reader().encode(["a secret"]).tobytes()
+    index.remove(["1"])
+    assert secret in (index.folder / "vectors-1.f32").read_bytes()
+    with QuestionIndex.rebuild(index.folder, tmp_path / "anew", DETECTOR) as anew:
+        assert rows_in(anew) == rows_in(index)
+    for file in (tmp_path / "anew").rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert secret not in content
+        assert b"a secret" not in content
 
 
 # Several at once ---------------------------------------------------------------------------------------------------
@@ -608,13 +795,17 @@ def test_searches_see_all_of_a_change_or_nothing_while_another_thread_makes_it(i
 def test_another_detector_is_refused_and_makes_an_index_of_its_own(index, tmp_path, detector, what):
     fill(index, [(str(n), text, None) for n, text in enumerate(TEXTS)])
     index.unmerge("0", "3")
+    index.merge("0", "5")
+    index.set_survivor("3")
     with pytest.raises(ArtifactError, match=f"{what}.*rebuild"):
         QuestionIndex.open(index.folder, detector)
     times = [question.added for question in index]
     with QuestionIndex.rebuild(index.folder, tmp_path / "other", detector) as other:
         assert rows_in(other) == rows_in(index)
         assert [question.added for question in other] == times
-        assert other.counts["told_apart"] == 1
+        assert [other.counts[name] for name in ("told_apart", "merged", "survivors")] == [1, 1, 1]
+        assert other.forget_survivor("3")
+        assert other.forget_merge("5", "0")
         wanted = detector.deduplicate(
             {"text": list(TEXTS)},
             text="text",
@@ -694,6 +885,8 @@ def test_a_closed_index_says_so(index):
     (lambda index: index.search_many("x"), "list of strings"),
     (lambda index: index.search(None), "list of strings"),
     (lambda index: index.classify("x", top=0), "top must be"),
+    (lambda index: index.classify("x", outsiders=1), "outsiders must be a share"),
+    (lambda index: index.classify("x", outsiders=True), "outsiders must be a share"),
     (lambda index: index["x"], "no question with the id 'x'"),
 ])  # fmt: skip
 def test_wrong_use_says_what_is_wanted(index, use, message):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from known_questions import make_detector
 
@@ -39,19 +39,16 @@ def test_the_bounds_hold(kind, other, d, seed, threshold):
     rounded, kept = round_rows(rows)
     asked = RoundedQueries.of(queries)
     products = (rounded.astype(np.int32) - 128) @ asked.columns.astype(np.int32)
-    middle, error = asked.near(products, kept)
     exact = all_cosines(queries, rows)
-    assert (np.abs(middle - exact) <= error).all()
+    assert (np.abs(asked.near(products, kept[:, 0]) - exact.T) <= asked.errors(kept[:, 1:], slice(None))).all()
     reach = exact.astype(np.float64) >= threshold
     assert (asked.cuts(kept, threshold) <= products.T)[reach].all()
 
 
 def test_the_bounds_are_of_use():
     rows = unit("any", 500, 384, 0)
-    rounded, kept = round_rows(rows)
     asked = RoundedQueries.of(rows[:3])
-    _, error = asked.near((rounded.astype(np.int32) - 128) @ asked.columns.astype(np.int32), kept)
-    assert error.max() < 0.04
+    assert asked.errors(round_rows(rows)[1][:, 1:], slice(None)).max() < 0.04
 
 
 def made(rows, *, dead=(), apart=()):
@@ -65,7 +62,7 @@ def made(rows, *, dead=(), apart=()):
 def test_the_nearest_are_those_of_all_cosines(monkeypatch, kind, few):
     monkeypatch.setattr(snapshot, "_FEW_ROWS", few)
     monkeypatch.setattr(snapshot, "_BLOCK", 64)
-    monkeypatch.setattr(snapshot, "_PEAKS", 8)
+    monkeypatch.setattr(snapshot, "_BUNDLE", 8)
     monkeypatch.setattr(snapshot, "_TOGETHER", 3)
     rows, queries = unit(kind, 300, 24, 1), unit(kind, 8, 24, 2)
     apart, dead = list(range(5, 300, 7)), list(range(3, 300, 11))
@@ -87,11 +84,33 @@ def test_the_nearest_are_those_of_all_cosines(monkeypatch, kind, few):
                 np.testing.assert_array_equal(similarity, exact[place][slots])
 
 
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(KINDS), st.integers(1, 200), st.integers(1, 40), st.integers(1, 12), st.integers(0, 999), st.data()
+)
+def test_the_nearest_do_not_depend_on_how_slots_are_put_together(monkeypatch, kind, n, d, k, seed, data):
+    """Whatever the sizes of blocks and bundles, they are those of all cosines."""
+    monkeypatch.setattr(snapshot, "_FEW_ROWS", 0)
+    block = data.draw(st.sampled_from([8, 32, 128]))
+    monkeypatch.setattr(snapshot, "_BLOCK", block)
+    monkeypatch.setattr(snapshot, "_CACHED", data.draw(st.sampled_from([3, block])))
+    monkeypatch.setattr(snapshot, "_BUNDLE", data.draw(st.sampled_from([1, 2, 8])))
+    rows, queries = unit(kind, n, d, seed), unit(data.draw(st.sampled_from(KINDS)), 3, d, seed + 1)
+    dead = np.flatnonzero(np.random.default_rng(seed).random(n) < data.draw(st.sampled_from([0.0, 0.2, 1.0])))
+    known = made(rows, dead=dead.tolist())
+    pool, exact = np.flatnonzero(known.plain), all_cosines(queries, rows)
+    for place, (slots, similarity) in enumerate(known.nearest(queries, [""] * 3, k)):
+        cut = np.sort(exact[place][pool])[::-1][k - 1] if len(pool) > k else -2
+        assert sorted(slots.tolist()) == pool[exact[place][pool] >= cut].tolist()
+        np.testing.assert_array_equal(similarity, exact[place][slots])
+
+
 @pytest.mark.parametrize("few", [0, 10_000])
 @pytest.mark.parametrize("threshold", [-1.0, 0.2, 0.9])
 def test_the_pairs_are_those_of_all_cosines(monkeypatch, few, threshold):
     monkeypatch.setattr(snapshot, "_FEW_ROWS", few)
     monkeypatch.setattr(snapshot, "_BLOCK", 64)
+    monkeypatch.setattr(snapshot, "_CACHED", 24)
     monkeypatch.setattr(snapshot, "_NEW", 10)
     rows = unit("any", 200, 12, 3)
     new = np.concatenate([unit("any", 25, 12, 4), rows[:3]])

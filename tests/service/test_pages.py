@@ -225,10 +225,57 @@ def test_a_split_holds_and_can_be_undone(client, folder, detector):
     assert "No clusters No two of 6 questions seem to ask the same." in text_of(page)
     assert client.get(f"/clusters/{key}").status_code == 404
     for first, second in (("b", "c"), ("a", "c"), ("b", "a")):
-        page = send(client, "/clusters/join", cluster=key, first=first, second=second)
+        page = send(client, "/clusters/undo", cluster=key, first=first, second=second)
         assert page.status_code == 200
     assert clusters() == before
-    assert send(client, "/clusters/join", cluster="", first="a", second="b").status_code == 409
+    assert send(client, "/clusters/undo", cluster="", first="a", second="b").status_code == 409
+
+
+def test_a_merge_holds_is_told_as_such_and_can_be_undone(client, folder, detector):
+    def members():
+        with QuestionIndex.open(folder, detector) as index:
+            return [(one.id, one.duplicate_of, one.merged) for cluster in index.clusters() for one in cluster.members]
+
+    before = members()
+    key = re.search(r"/clusters/([0-9a-f]{32})", client.get("/clusters").text)[1]
+    page = send(client, "/clusters/merge", cluster="", first="d", second="a")
+    assert str(page.url) == f"{LOCAL}/clusters/{key}?merged=d&merged=a", "the cluster that they are in now"
+    said = text_of(page)
+    assert "Merged These two count as the same question from now on, whatever their similarity: d" in said
+    measured = detector.decide([(QUESTIONS["a"], QUESTIONS["d"])]).similarity[0]
+    assert measured < 0.7
+    assert f"merged by a person (measured similarity {measured:.2f}) with a" in said
+    assert f"a with d , whatever their similarity, which is {measured:.2f} Take the merge back" in said
+    assert ", 1 pair merged by a person." in said
+    assert ("d", "a", True) in members()
+    assert "1 pair is merged" in text_of(client.get("/clusters"))
+    refused = send(client, "/clusters/split", cluster=key, first="a", second="d")
+    assert refused.status_code == 409
+    assert "have been merged, and cannot be told apart too" in text_of(refused)
+    (form,) = [form for form in fields(page, "/clusters/undo") if ("second", "d") in form]
+    assert send(client, "/clusters/undo", *form).status_code == 200
+    assert members() == before
+    assert send(client, "/clusters/merge", cluster="", first="a", second="nothing").status_code == 409
+
+
+def test_the_survivor_can_be_chosen(client, folder, detector):
+    def kept():
+        with QuestionIndex.open(folder, detector) as index:
+            return index.clusters()[0].kept
+
+    key = re.search(r"/clusters/([0-9a-f]{32})", client.get("/clusters").text)[1]
+    page = client.get(f"/clusters/{key}")
+    assert kept() == ("a",)
+    (form,) = [form for form in fields(page, "/clusters/survivor") if ("id", "b") in form]
+    page = send(client, "/clusters/survivor", *form)
+    assert str(page.url) == f"{LOCAL}/clusters/{key}?chosen=b"
+    assert "Chosen to stay This one stays wherever it is a duplicate, and those that are a pair with it go: b" in text_of(page)  # fmt: skip  # noqa: E501
+    assert "stays, as chosen b" in text_of(page)
+    assert kept() == ("b",)
+    assert send(client, "/clusters/survivor/undo", cluster=key, id="b").status_code == 200
+    assert kept() == ("a",)
+    assert send(client, "/clusters/survivor/undo", cluster=key, id="b").status_code == 409
+    assert send(client, "/clusters/survivor", cluster=key, id="nothing").status_code == 409
 
 
 def test_what_cannot_be_told_apart_is_refused_in_words(client):
@@ -377,7 +424,10 @@ FORMS = [
     ("/", {"text": "x"}),
     ("/answers", {"text": "x", "id": "a"}),
     ("/clusters/split", {"cluster": "", "first": "a", "second": "b"}),
-    ("/clusters/join", {"cluster": "", "first": "a", "second": "b"}),
+    ("/clusters/undo", {"cluster": "", "first": "a", "second": "b"}),
+    ("/clusters/merge", {"cluster": "", "first": "a", "second": "d"}),
+    ("/clusters/survivor", {"cluster": "", "id": "b"}),
+    ("/clusters/survivor/undo", {"cluster": "", "id": "b"}),
     ("/review/label", {"key": "0", "label": "unsure", "reviewer": ""}),
     ("/review/undo", {"reviewer": ""}),
     ("/review/calibrate", {"reviewer": "", "precision": "0.9"}),

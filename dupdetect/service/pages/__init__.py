@@ -1,7 +1,7 @@
 """Pages for people: ask the index, look at its clusters, review pairs of an export.
 
     /          type a question: known ones that ask the same appear, and "yes, that is my question" is recorded
-    /clusters  what the index holds together, and where to split it
+    /clusters  what the index holds together, what is split, merged, and stays
     /review    the blind review of an export, as `dupdetect review` has it, and what its labels are worth
 
 Every page is rendered here and works without JavaScript; what scripts there are save a key or a click. Whatever changes

@@ -26,16 +26,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dupdetect._version import __version__
-from dupdetect.errors import ArtifactError, InputError
+from dupdetect import sqlite
+from dupdetect.errors import ArtifactError
 
 __all__ = ["Answer", "AnswerStore", "Counts", "answers_beside"]
 
 FORMAT = 1
 _APPLICATION = 0x64757061  # at a fixed place in the file: tells it from other SQLite databases
 _PATIENCE = 5.0  # seconds to wait for another process, which holds the file for milliseconds
-_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
-_DAMAGE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_MISMATCH})
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS answers (token TEXT PRIMARY KEY, time TEXT NOT NULL, asked TEXT NOT NULL, id TEXT, "
+    "text TEXT, shown TEXT NOT NULL, taken_back TEXT)"
+)
 
 
 def answers_beside(folder: str | Path) -> Path:
@@ -113,45 +115,22 @@ class AnswerStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """One transaction; what goes wrong with the file is raised as an error that says what to do next."""
-        try:
-            with closing(sqlite3.connect(self.path.absolute(), timeout=_PATIENCE)) as file:
-                self._prepare(file)
-                with file:
-                    yield file
-        except _TROUBLE as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the upper bits only go into detail
-            if code in _DAMAGE:
-                raise self._damaged() from None
-            if code == sqlite3.SQLITE_BUSY:
-                what = f"has been locked for {_PATIENCE:.0f} s by another process. Wait for that, and try again."
-            elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-                what = "cannot be made or written to. Ask for the right to write to its folder."
-            else:
-                what = f"cannot be used: {error}. Answers that were recorded before are not lost; try again."
-            raise InputError(f"The file of answers {self.path} {what}") from None
-
-    def _prepare(self, file: sqlite3.Connection) -> None:
-        """Make the table in an empty file; refuse what is neither that nor a store of this format."""
-        application, version, tables = (
-            file.execute(question).fetchone()[0]
-            for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-        )
-        if (application, version, tables) == (0, 0, 0):
+        name = f"The file of answers {self.path}"
+        forbidden = "cannot be made or written to. Ask for the right to write to its folder."
+        said = {
+            sqlite3.SQLITE_BUSY: f"has been locked for {_PATIENCE:.0f} s by another process. Wait for that, and try "
+            "again.",
+            sqlite3.SQLITE_READONLY: forbidden,
+            sqlite3.SQLITE_CANTOPEN: forbidden,
+        }
+        otherwise = "Answers that were recorded before are not lost; try again."
+        with (
+            sqlite.explained(name, self._damaged(), said, otherwise),
+            closing(sqlite3.connect(self.path.absolute(), timeout=_PATIENCE)) as file,
+        ):
+            sqlite.prepare(file, _APPLICATION, FORMAT, _TABLE, name, self._damaged())
             with file:
-                file.execute("BEGIN IMMEDIATE")
-                file.execute(
-                    "CREATE TABLE IF NOT EXISTS answers (token TEXT PRIMARY KEY, time TEXT NOT NULL, "
-                    "asked TEXT NOT NULL, id TEXT, text TEXT, shown TEXT NOT NULL, taken_back TEXT)"
-                )
-                file.execute(f"PRAGMA application_id = {_APPLICATION}")
-                file.execute(f"PRAGMA user_version = {FORMAT}")
-        elif application != _APPLICATION or version < FORMAT:
-            raise self._damaged()
-        elif version > FORMAT:
-            raise ArtifactError(
-                f"The answers in {self.path} have format {version}; dupdetect {__version__} reads up to {FORMAT}. "
-                "Update it: pip install --upgrade dupdetect"
-            )
+                yield file
 
     def _damaged(self) -> ArtifactError:
         return ArtifactError(

@@ -1,4 +1,4 @@
-"""The clusters of an index: what is held together, and where to split it."""
+"""The clusters of an index: what is held together, where to split and to merge it, and what stays of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from dupdetect.index import ClusterMember, KnownCluster, QuestionIndex
+from dupdetect.index import ClusterMember, KnownCluster, KnownQuestion, QuestionIndex
 from dupdetect.service.pages.forms import Form, PageRoute, read_form
 from dupdetect.service.pages.html import Places, page, redirect
 from dupdetect.service.problems import Problem
@@ -22,6 +23,7 @@ from dupdetect.service.running import Service
 __all__ = ["clusters_router"]
 
 _CLUSTERS, _MEMBERS = 25, 50  # on a page
+_DECIDED = {"apart": 2, "merged": 2, "chosen": 1}  # and of how many questions
 
 T = TypeVar("T")
 
@@ -60,10 +62,13 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
     clusters = Clusters(service)
 
     async def context(request: Request) -> dict[str, Any]:
-        """Return what every page here needs: where it is, and the two questions that were told apart just now."""
-        apart = request.query_params.getlist("apart")[:2]
-        told = await service.read(lambda index: [index[name] for name in apart if name in index])
-        return {"places": places, "here": "/clusters", "told": told if len(told) == 2 else None}
+        """Return what every page here needs: where it is, and what was decided just now, of which questions."""
+        for decided, count in _DECIDED.items():
+            names = request.query_params.getlist(decided)[:count]
+            told = await service.read(partial(_known, names))
+            if len(told) == count:
+                return {"places": places, "here": "/clusters", "decided": decided, "told": told}
+        return {"places": places, "here": "/clusters", "decided": None, "told": []}
 
     @router.get("")
     async def browse(request: Request) -> Response:
@@ -93,24 +98,57 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
         await service.write(lambda index: index.unmerge(first, second))
         return redirect(await where(form, apart=(first, second)))
 
-    @router.post("/join")
-    async def join(request: Request) -> Response:
+    @router.post("/merge")
+    async def merge(request: Request) -> Response:
         form = await read_form(request)
         first, second = _two(form)
-        if not await service.write(lambda index: index.forget(first, second)):
+        await service.write(lambda index: index.merge(first, second))
+        return redirect(await where(form, merged=(first, second)))
+
+    @router.post("/undo")
+    async def undo(request: Request) -> Response:
+        form = await read_form(request)
+        first, second = _two(form)
+        if not await service.write(lambda index: index.forget(first, second) or index.forget_merge(first, second)):
             raise Problem(
-                HTTPStatus.CONFLICT, f"{first} and {second} had not been told apart, so there is nothing to undo."
+                HTTPStatus.CONFLICT,
+                f"{first} and {second} have been neither told apart nor merged, so there is nothing to undo.",
             )
         return redirect(await where(form))
 
-    async def where(form: Form, apart: Sequence[str] = ()) -> str:
-        """Return the address of the cluster that the form was sent from or, if it is no more, that of all."""
-        key = form.one("cluster")
-        there = any(cluster.key == key for cluster in await clusters.all())
-        query = f"?{urlencode([('apart', name) for name in apart])}" if apart else ""
-        return f"/clusters{f'/{key}' if there else ''}{query}"
+    @router.post("/survivor")
+    async def survivor(request: Request) -> Response:
+        form = await read_form(request)
+        name = form.one("id")
+        await service.write(lambda index: index.set_survivor(name))
+        return redirect(await where(form, chosen=(name,)))
+
+    @router.post("/survivor/undo")
+    async def undo_survivor(request: Request) -> Response:
+        form = await read_form(request)
+        name = form.one("id")
+        if not await service.write(lambda index: index.forget_survivor(name)):
+            raise Problem(HTTPStatus.CONFLICT, f"{name} has not been chosen to stay, so there is nothing to undo.")
+        return redirect(await where(form))
+
+    async def where(form: Form, **decided: Sequence[str]) -> str:
+        """Return the address of the cluster that the form was sent from or, if it is no more, that of the questions
+        that were merged, or that of all.
+
+        decided: the ids that were decided about, by the name of the decision.
+        """
+        found, keys = await clusters.all(), [form.one("cluster")]
+        together = set(decided.get("merged", ()))
+        keys += [one.key for one in found if together and together <= {member.id for member in one.members}]
+        key = next((key for key in keys if any(one.key == key for one in found)), None)
+        query = urlencode([(name, one) for name, ids in decided.items() for one in ids])
+        return f"/clusters{f'/{key}' if key else ''}{f'?{query}' if query else ''}"
 
     return router
+
+
+def _known(ids: Sequence[str], index: QuestionIndex) -> list[KnownQuestion]:
+    return [index[name] for name in ids if name in index]
 
 
 def _two(form: Form) -> tuple[str, str]:
