@@ -9,6 +9,7 @@ A map, from the bottom up (each module imports only what stands above it here):
 
     errors          what can go wrong;  progress: who is told;  atomic: files that appear whole or not at all
     frozen          results that stay what they are;  cores: how many threads are worth starting
+    sqlite          files of ours in SQLite, and what goes wrong with them
     markup          HTML out of a text
     text            canonical(): the one definition of "the same question text"
     tables          tabular files and frames, every cell as it came
@@ -21,7 +22,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     search          exact similar_pairs and nearest;  approximate_pairs (extra `ann`)
     guards          what a cosine does not see: numbers, negation, opposites, alternatives, word order
     encoded_texts   the distinct texts of a call, compared where their unknown words agree;  compared_pairs: two by two;
-                    best_matches: each with the best of others;  boilerplate: sentences that many texts share
+                    best_matches: each with the best of others;  boilerplate: ends that many texts share
     calibration     similarity to probability, and the threshold that meets a criterion
     clustering      pairs to clusters with survivors;  crowded: the same, where there are too many pairs to list
     keep            which duplicate stays
@@ -29,8 +30,10 @@ A map, from the bottom up (each module imports only what stands above it here):
     artifacts       the folder that a detector is saved in;  model_card: what it is, in words;  hub: there and back
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
                     svg, curves: plots
+    engines         where the long parts run: here, or on a Ray cluster (extra `cluster`)
     deduplicating   one deduplication, from questions to what stays
     detector        Detector;  index: QuestionIndex, a folder of known questions
+    planning        what a large deduplication will take
     recalibrating   a detector out of the labels of a review
     evaluation      evaluate(), n_way_accuracy(), and plots
     training        fine-tuning of encoders (extra `train`);  service: an index over HTTP (extra `serve`)

@@ -5,6 +5,7 @@
     tokenizer.json   its tokenizer
     evidence.npz     the held-out similarities and labels behind the calibration (no texts)
     README.md        the model card
+    modules.json, 1_Pooling/   how sentence-transformers reads the weights out of them (`encoder.sentence_transformer`)
 
 The fast tier has `vectors.npy` and `scales.npy` in place of `model.onnx`. A folder may hold more, such as weights for
 sentence-transformers; what is listed as optional may also be missing.
@@ -29,6 +30,7 @@ from dupdetect._version import __version__
 from dupdetect.errors import ArtifactError
 
 __all__ = [
+    "CERTIFICATE",
     "FORMAT",
     "MANIFEST",
     "MODEL_CARD",
@@ -43,6 +45,8 @@ __all__ = [
 
 MANIFEST = "dupdetect.json"
 MODEL_CARD = "README.md"
+CERTIFICATE = "certificate.json"
+"""What labels of a review say of a threshold: beside the detector that they gave, and in the folder that was reviewed."""
 FORMAT = 2
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
@@ -150,7 +154,7 @@ def written_files(folder: Path) -> tuple[str, ...]:
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = (*content["files"], *content.get("optional", ()))
-        return (MANIFEST, *sorted({MODEL_CARD, *(PurePosixPath(name).parts[0] for name in files)}))
+        return (MANIFEST, *sorted({MODEL_CARD, CERTIFICATE, *(PurePosixPath(name).parts[0] for name in files)}))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return ()
 

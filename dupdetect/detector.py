@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -32,7 +33,12 @@ from dupdetect.deduplicating import deduplicated
 from dupdetect.encoded_texts import encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import CachedEncoder, uncached
+from dupdetect.encoder.devices import calibrated_as, device_of
 from dupdetect.encoder.load import load_encoder, save_encoder
+from dupdetect.encoder.onnx import OnnxEncoder
+from dupdetect.encoder.static import StaticEncoder
+from dupdetect.engines import Engine, LocalEngine, engine_of
+from dupdetect.engines.device import DeviceEngine
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
 from dupdetect.guards import GUARDS, Guards
@@ -42,6 +48,8 @@ from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
 from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
+from dupdetect.search import Neighbours, nearest
+from dupdetect.search.on_device import nearest_on
 from dupdetect.text import canonical
 
 __all__ = ["Detector"]
@@ -72,7 +80,8 @@ class Detector:
 
     def __post_init__(self) -> None:
         if self.calibration is not None:
-            self.calibration.check_encoder(self.encoder.fingerprint)
+            own = self.calibration.encoder == self.encoder.fingerprint
+            self.calibration.check_encoder(self.encoder.fingerprint if own else calibrated_as(self.encoder))
 
     # Making and keeping ------------------------------------------------------------------------------------------
 
@@ -92,11 +101,15 @@ class Detector:
         A name that is no folder is looked up on the Hugging Face hub (needs the extra `hub`): a detector that
         `push_to_hub` sent there, or that is in the hub's cache on this machine. A sentence-transformers folder or hub
         name gives a detector without calibration (needs the extra `train`).
-        revision, local_files_only: for the hub.  device: where torch runs the model; the shipped one runs on the
-        processor.
+        revision, local_files_only: for the hub.
+        device: "cuda" (or "cuda:1") for a graphics card, where torch then encodes and compares (needs the extra
+        `train`); the processor by default. Of given vectors the card finds exactly the same pairs. Its vectors differ
+        a little from those of the processor, in which the threshold was fitted: `dupdetect.encoder.on_device` says by
+        how much, and what follows. Such a detector cannot be saved.
 
         Raises ArtifactError for a folder that is missing, damaged or too new, EncoderMismatchError when its encoder is
-        not the one that its calibration was fitted with, MissingExtraError where an extra is needed and not there.
+        not the one that its calibration was fitted with, MissingExtraError where an extra is needed and not there,
+        InputError for a device that is not there.
         """
         if tier not in SHIPPED:
             raise InputError(f"There is no tier {tier!r}. Shipped are {' and '.join(map(repr, SHIPPED))}.")
@@ -104,7 +117,9 @@ class Detector:
             raise InputError(f"tier={tier!r} means a shipped detector. Leave out {str(name_or_path)!r}, or the tier.")
         folder = SHIPPED[tier] if name_or_path is None else Path(name_or_path)
         if "/" in str(name_or_path) and not folder.exists() and not _names_a_detector(str(name_or_path), folder):
-            folder = hub.download(str(name_or_path), revision=revision, local_files_only=local_files_only) or folder
+            found = hub.download(str(name_or_path), revision=revision, local_files_only=local_files_only)
+            folder = found.folder or folder
+            local_files_only |= not found.reached
         if not (folder / MANIFEST).exists() and not _names_a_detector(str(name_or_path), folder):
             encoder = load_encoder(
                 {"engine": "sentence-transformers", "name": str(name_or_path)},
@@ -198,8 +213,9 @@ class Detector:
 
         The repository `repo_id` (OWNER/NAME) is made if it is not there. What an earlier detector wrote in it is
         replaced, its model card too; the hub keeps the earlier commits. Needs the extra `hub`.
-        private: who may see a repository that is made now.  revision: a branch, made if it is not there; the main one
-        unless given.  token: that of the login (hf auth login) unless given.
+        private: nobody else may see a repository that is made now; otherwise its owner's settings decide.
+        revision: a branch, made if it is not there, from the main one; that one unless given.
+        token: that of the login (hf auth login) unless given.
 
         Raises InputError for a repository that holds something else, or is public although `private`; ArtifactError
         when the hub refuses or cannot be reached, or the encoder cannot be saved; MissingExtraError.
@@ -283,6 +299,7 @@ class Detector:
         decisions = self._decide(compared)
         unknown_left, unknown_right = compared.unknown_words(0)
         left, right = canonical(a).split(), canonical(b).split()
+        in_left, in_right = set(left), set(right)
         return Explanation(
             left=a,
             right=b,
@@ -291,9 +308,9 @@ class Detector:
             probability=float(decisions.probability[0]),
             threshold=threshold,
             same_text=bool(left) and left == right,
-            shared=tuple(word for word in left if word in right),
-            only_left=tuple(word for word in left if word not in right),
-            only_right=tuple(word for word in right if word not in left),
+            shared=tuple(word for word in left if word in in_right),
+            only_left=tuple(word for word in left if word not in in_right),
+            only_right=tuple(word for word in right if word not in in_left),
             unknown_left=unknown_left,
             unknown_right=unknown_right,
             guards=("unknown words",) if compared.unlike[0] else decisions.guards[0],
@@ -312,8 +329,9 @@ class Detector:
         search: Literal["exact", "ann"] = "exact",
         work: str | Path | None = None,
         told_apart: Collection[str] = (),
-        without_boilerplate: bool = False,
+        without_boilerplate: bool = True,
         estimated_precision: float | None = None,
+        engine: str | Engine = "local",
         progress: Progress = silent,
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
@@ -325,13 +343,17 @@ class Detector:
         the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
         told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
         can match a third text.
-        without_boilerplate: compare texts without their last sentences and lines, as far as these stand in at least 20
-        different texts and in 2 % of them: signatures, say (`dupdetect.boilerplate`). Otherwise a note says that there
-        are such.
+        without_boilerplate: compare two texts with the same last sentences and lines by what stands before these, as
+        far as they stand in at least 20 different texts and in 2 % of them: signatures, say (`dupdetect.boilerplate`).
+        All other pairs are compared as wholes, and so are all where this is False or the search is approximate. A note
+        says whether there are such texts.
         estimated_precision: take for duplicates the most similar pairs only, so many that this share of them, in
-        (0, 1], are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None
+        (0, 1), are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None
         for all that reach the threshold. The command line asks for 0.95, unless the threshold was chosen for a
         precision or a recall, or by hand.
+        engine: "local" works with the cores of this machine, "ray" with a Ray cluster, which is started on this machine
+        alone unless the caller has called `ray.init` (needs the extra `cluster`); `dupdetect.engines.RayEngine` says
+        what else there is to choose. The result is the same. An approximate search is an InputError with "ray".
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
@@ -341,31 +363,38 @@ class Detector:
         expect a lower precision here than the calibration states.
 
         Of more than 10 million pairs of texts only those of a removed row and one that stays are listed, and a note
-        says so; what stays and what is a cluster is as if all were. No precision is estimated then, and the threshold
-        of the detector decides. `keep="medoid"`, which needs them all, is an InputError then. An approximate search
-        lists up to 20 for each text if that is more, and is an InputError beyond.
+        says so; what stays and what is a cluster is as if all were. `keep="medoid"`, which needs them all, is an
+        InputError then. An approximate search lists up to 20 for each text if that is more, and is an InputError
+        beyond. Where an `estimated_precision` is asked for, so many pairs count, first of all, only from the cosine on
+        at which each of them is a duplicate with that probability, and `possible_pairs` says so.
         """
         if search not in ("exact", "ann"):
             raise InputError(f"There is no search={search!r}: it is 'exact' or 'ann'.")
         if estimated_precision is not None:
             EstimatedPrecision(estimated_precision)  # refused before anything is encoded
         policy = parse_keep(keep)
+        chosen = _engine(engine, device_of(self.encoder))
+        if search == "ann" and not chosen.approximate:
+            raise InputError("An approximate search runs in one process. Choose search='exact', or engine='local'.")
         asked = as_questions(questions, text=text, id=id)
         check_keep(policy, asked)
-        return deduplicated(
-            asked,
-            self.encoder,
-            self.require_calibration(),
-            self.guards,
-            policy,
-            model=self.name,
-            search=search,
-            work=None if work is None else Path(work),
-            told_apart=frozenset(told_apart),
-            without_boilerplate=without_boilerplate,
-            estimated_precision=estimated_precision,
-            progress=progress,
-        )
+        calibration = self.require_calibration()
+        with chosen:
+            return deduplicated(
+                asked,
+                self.encoder,
+                calibration,
+                self.guards,
+                policy,
+                model=self.name,
+                search=search,
+                work=None if work is None else Path(work),
+                told_apart=frozenset(told_apart),
+                without_boilerplate=without_boilerplate,
+                estimated_precision=estimated_precision,
+                engine=chosen,
+                progress=progress,
+            )
 
     def match(
         self,
@@ -398,7 +427,8 @@ class Detector:
         first_row = dict(zip(slots.tolist(), rows.tolist(), strict=True))
         unique_queries = np.unique(query_slot[query_slot >= 0])
         by_slot: dict[int, tuple[Match, ...]] = {}
-        matched = best_matches(texts, unique_queries, slots[slots >= 0], top_k, calibration.threshold, progress)
+        find = _nearest(device_of(self.encoder))
+        matched = best_matches(texts, unique_queries, slots[slots >= 0], top_k, calibration.threshold, progress, find)
         for query, near, similarity, score in matched:
             probability = np.where(near == query, 1.0, calibration.probability(score))
             by_slot[query] = tuple(
@@ -440,7 +470,23 @@ class Detector:
     def _model_card(self, load_from: str) -> str:
         shipped = {read_manifest(folder).encoder["fingerprint"] for folder in SHIPPED.values()}
         known = SHIPPED_FROM if self.encoder.fingerprint in shipped else {}
-        return model_card(self.name, self.calibration, load_from=load_from, **known)
+        modules = isinstance(uncached(self.encoder), OnnxEncoder | StaticEncoder)
+        return model_card(self.name, self.calibration, load_from=load_from, modules=modules, **known)
+
+
+def _engine(engine: str | Engine, device: str) -> Engine:
+    """Return where to work: as asked, and with a detector on a graphics card, there."""
+    chosen = engine_of(engine)
+    if device == "cpu":
+        return chosen
+    if not isinstance(chosen, LocalEngine):
+        raise InputError(f"This detector was loaded for {device}. Choose engine='local', or load it without a device.")
+    return DeviceEngine(device)
+
+
+def _nearest(device: str) -> Callable[..., Neighbours]:
+    """Return what finds the nearest vectors: the processor, or a graphics card."""
+    return nearest if device == "cpu" else partial(nearest_on, device)
 
 
 def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:

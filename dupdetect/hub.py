@@ -11,17 +11,26 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from dupdetect.artifacts import MANIFEST, MODEL_CARD, required_files, written_files
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, MissingExtraError
 
-__all__ = ["download", "upload"]
+__all__ = ["Downloaded", "download", "upload"]
 
 _ANYONES = (".gitattributes", ".gitignore", "LICENSE", MODEL_CARD)
 
 
-def download(repo_id: str, *, revision: str | None, local_files_only: bool) -> Path | None:
-    """Return the folder, in the cache of the hub's library, of a detector that is on the hub; None where there is none.
+class Downloaded(NamedTuple):
+    """folder: of a detector, in the cache of the hub's library; None where the repository has none.  reached: whether
+    the hub was asked and answered, or need not be asked: where it did not, asking for more is a waste of minutes."""
+
+    folder: Path | None
+    reached: bool
+
+
+def download(repo_id: str, *, revision: str | None, local_files_only: bool) -> Downloaded:
+    """Return the folder of a detector that is on the hub, or that there is none.
 
     Only the files that the detector needs are fetched, all of one commit. A repository that holds a model of another
     kind has no detector; nor, as far as can be told, has one that cannot be reached and is in the cache without one.
@@ -38,17 +47,19 @@ def download(repo_id: str, *, revision: str | None, local_files_only: bool) -> P
         "Check the name, the network, and for what is private the login (hf auth login).",
     ):
         try:
+            if not local_files_only and not isinstance(_cached(hub, repo_id, revision), str):
+                _ask_once(hub, repo_id, revision)
             manifest = fetched(MANIFEST, revision)
-        except hub.errors.LocalEntryNotFoundError:
+        except (hub.errors.LocalEntryNotFoundError, _NoAnswerError):
             if not (Path(hub.constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}" / "snapshots").is_dir():
                 raise
-            return None
+            return Downloaded(None, reached=False)
         except hub.errors.EntryNotFoundError:
-            return None
+            return Downloaded(None, reached=True)
         folder = manifest.parent  # named after the commit
         for name in required_files(folder):
             fetched(name, folder.name)
-        return folder
+        return Downloaded(folder, reached=True)
 
 
 def upload(
@@ -67,17 +78,20 @@ def upload(
         "Check the name (OWNER/NAME), the network, and the login (hf auth login) or token.",
     ):
         api = hub.HfApi(token=token)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        # None leaves it to the owner's settings; False would make public what an organisation keeps private.
+        repo_id = api.create_repo(repo_id, private=private or None, exist_ok=True).repo_id
         if private and not api.repo_info(repo_id).private:
             raise InputError(f"{repo_id} is there already, and public. Make it private first, or name another.")
-        if revision is not None:
-            api.create_branch(repo_id, branch=revision, exist_ok=True)
-        there = api.list_repo_files(repo_id, revision=revision)
+        new_branch = revision is not None and revision not in {ref.name for ref in api.list_repo_refs(repo_id).branches}
+        there = api.list_repo_files(repo_id, revision=None if new_branch else revision)
         earlier: tuple[str, ...] = ()
         if MANIFEST in there:
-            earlier = written_files(Path(api.hf_hub_download(repo_id, MANIFEST, revision=revision)).parent)
+            manifest = api.hf_hub_download(repo_id, MANIFEST, revision=None if new_branch else revision)
+            earlier = written_files(Path(manifest).parent)
         elif others := sorted(set(there).difference(_ANYONES)):
             raise InputError(f"{repo_id} holds {others[0]}, and no detector. Name another repository.")
+        if new_branch:
+            api.create_branch(repo_id, branch=revision)
         commit = api.upload_folder(
             repo_id=repo_id,
             folder_path=folder,
@@ -86,6 +100,25 @@ def upload(
             delete_patterns=[pattern for name in map(glob.escape, earlier) for pattern in (name, f"{name}/*")],
         )
         return str(commit.commit_url)
+
+
+class _NoAnswerError(Exception):
+    """Nobody answers at the address of the hub, or what answers is no hub."""
+
+
+def _cached(hub: ModuleType, repo_id: str, revision: str | None) -> object:
+    """Return the path of the manifest in the cache of the library, and something else where it is not there."""
+    return hub.try_to_load_from_cache(repo_id, MANIFEST, revision=revision)
+
+
+def _ask_once(hub: ModuleType, repo_id: str, revision: str | None) -> None:
+    """Raise _NoAnswerError if the hub does not answer. The library would find out too, but asks six times, for 25 s."""
+    try:
+        hub.get_hf_file_metadata(hub.hf_hub_url(repo_id, MANIFEST, revision=revision))
+    except hub.errors.HfHubHTTPError:  # an answer: what it means is for the library to say
+        pass
+    except Exception as error:
+        raise _NoAnswerError(str(error).strip() or type(error).__name__) from error
 
 
 def _library(needed_for: str) -> ModuleType:
@@ -105,4 +138,4 @@ def _explained(what: str, todo: str) -> Iterator[None]:
         raise
     except Exception as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ArtifactError(f"{what}: {first_line} {todo}") from error
+        raise ArtifactError(f"{what}: {first_line.rstrip('.')}. {todo}") from error

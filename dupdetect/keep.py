@@ -39,7 +39,7 @@ class Keep:
 
 def parse_keep(text: str) -> Keep:
     """Read `first`, `last`, `longest`, `medoid`, `max:COL` or `min:COL`; InputError for anything else."""
-    name, colon, column = text.partition(":")
+    name, colon, column = text.partition(":") if isinstance(text, str) else ("", "", "")
     if name in _PLAIN and not colon:
         return Keep(name)
     if name in ("max", "min") and column:

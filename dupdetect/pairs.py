@@ -11,13 +11,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dupdetect.errors import InputError, InvalidLabelError
 from dupdetect.text import canonical, is_missing
+
+if TYPE_CHECKING:
+    from dupdetect.tables import Reading
 
 __all__ = ["ACCEPTED_LABELS", "DroppedPairs", "PairNodes", "QuestionPairs", "Triplets", "pair_columns", "read_pairs"]
 
@@ -292,12 +295,19 @@ def labelled(pairs: object) -> QuestionPairs:
 
 
 def read_pairs(
-    path: str | Path, *, left: str | None = None, right: str | None = None, label: str | None = None
+    path: str | Path,
+    *,
+    left: str | None = None,
+    right: str | None = None,
+    label: str | None = None,
+    **reading: Unpack[Reading],
 ) -> QuestionPairs:
-    """Return the usable pairs of a CSV, Parquet or JSON Lines file; see `QuestionPairs.from_table` for the columns."""
+    """Return the usable pairs of a CSV, Excel, Parquet or JSON Lines file; see `QuestionPairs.from_table` for the
+    columns, and `dupdetect.tables.read_table` for the options of reading (`encoding`, `delimiter`, `sheet`,
+    `on_bad_rows`)."""
     from dupdetect.tables import read_table
 
-    return QuestionPairs.from_table(read_table(path), left=left, right=right, label=label)
+    return QuestionPairs.from_table(read_table(path, **reading), left=left, right=right, label=label)
 
 
 def _parse_labels(labels: Sequence[object] | NDArray[np.generic]) -> NDArray[np.bool_]:

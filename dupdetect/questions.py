@@ -8,6 +8,7 @@ questions(["How do I pay?", "Payment methods?"])    whatever holds texts
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,8 +40,9 @@ def _qualified(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names) | {qualifier + name for qualifier in _QUALIFIERS for name in names}
 
 
-_TITLE_NAMES = _qualified(_TITLES)
-_BODY_NAMES = _qualified(_BODIES) | {f"{name}text" for name in _BODIES}
+# Conversations of Intercom, flattened, have source.subject and source.body.
+_TITLE_NAMES = _qualified(_TITLES) | {"sourcesubject"}
+_BODY_NAMES = _qualified(_BODIES) | {f"{name}text" for name in _BODIES} | {"sourcebody"}
 _ID_NAMES = _qualified(_IDS)
 
 _ROWS_LOOKED_AT = 1000
@@ -241,9 +243,16 @@ def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
         if len(found) == 1:
             return (found[0],), [f"Compared is {found[0]!r}, the only column that mostly holds several words."]
     seen = f"several could be: {_listed(found)}" if found else "none is obvious"
+    nested = [name for name in filled if _is_nested(table.column(name)[:_ROWS_LOOKED_AT])]
+    flatten = (
+        f" What is inside the JSON of {_listed(nested)} cannot be named: write it as columns of its own first, as "
+        "pandas.json_normalize does."
+        if nested
+        else ""
+    )
     raise InputError(
         f"Which column of {table.source.name} holds the questions? Of {_listed(names)}, {seen}. "
-        "Name one or more (text=...)."
+        f"Name one or more (text=...).{flatten}"
     )
 
 
@@ -252,9 +261,25 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _is_prose(cells: Sequence[str]) -> bool:
-    """Tell whether more than half of the cells that are not blank have three words or more."""
+    """Tell whether more than half of the cells that are not blank have three words or more, and are no JSON."""
     filled = [cell for cell in cells if cell.strip()]
-    return 2 * sum(map(_has_several_words, filled)) > len(filled)
+    return 2 * sum(map(_has_several_words, filled)) > len(filled) and not _is_nested(filled)
+
+
+def _is_nested(cells: Sequence[str]) -> bool:
+    """Tell whether all cells that are not blank are the JSON of objects and lists, as these stand in JSON Lines."""
+    filled = [cell for cell in cells if cell.strip()]
+    return bool(filled) and all(map(_is_json, filled))
+
+
+def _is_json(cell: str) -> bool:
+    if not cell.startswith(("{", "[")):
+        return False
+    try:
+        json.loads(cell)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _has_several_words(cell: str) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from dupdetect.artifacts import CERTIFICATE
 from dupdetect.atomic import atomic_file
 from dupdetect.calibration import Criterion
 from dupdetect.detector import Detector
 from dupdetect.errors import ArtifactError, InputError
-from dupdetect.results.deduplication import CERTIFICATE
 from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
@@ -26,7 +26,7 @@ class Recalibrated:
     """What the labels of a review gave.
 
     detector: with its threshold and probabilities for the export, saved in `folder`.  certificate: what is in the file
-    `certificate_file`; its "statement" is that in sentences.
+    `certificate_file`, and in one of that name beside the detector; its "statement" is that in sentences.
     """
 
     detector: Detector
@@ -69,9 +69,10 @@ def recalibrate(
     calibration = refit(pairs, encoder=detector.encoder.fingerprint, source=source, criterion=criterion)
     found = certificate(pairs, calibration, criterion, source, len(disputed.keys() & set(candidates.key)))
     own = replace(detector, calibration=calibration, name=Path(output).name)
-    own.save_pretrained(output, overwrite=overwrite)
-    with atomic_file(folder / CERTIFICATE, overwrite=True) as place:
-        place.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    own_folder = own.save_pretrained(output, overwrite=overwrite)
+    for place in (folder, own_folder):
+        with atomic_file(place / CERTIFICATE, overwrite=True) as file:
+            file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return Recalibrated(own, Path(output), found, folder / CERTIFICATE)
 
 

@@ -720,6 +720,11 @@ def test_names_that_are_empty_or_too_long(capsys, export, tmp_path):
         assert "cannot be written: File name too long. Name another output." in line
 
 
+@pytest.mark.parametrize(("name", "why"), [("-", "write ./-"), ("a\nb", "has a control character")])
+def test_an_output_is_named(capsys, export, name, why):
+    assert why in fails(capsys, "dedupe", export, "-o", name, status=2)
+
+
 def test_a_text_column_is_named_once(capsys, export, tmp_path):
     line = fails(capsys, "dedupe", export, "--text", "question", "--text", "question")
     assert "'question' is named twice" in line

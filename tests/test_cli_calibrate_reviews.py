@@ -51,6 +51,7 @@ def test_it_saves_a_detector_and_a_certificate_without_encoding(capsys, monkeypa
     code, out, err = run(capsys, *arguments)
     assert code == 0, err
     found = json.loads((reviewed / "certificate.json").read_text())
+    assert json.loads((tmp_path / "own" / "certificate.json").read_text()) == found
     fast, own = Detector.from_pretrained(tier="fast"), Detector.from_pretrained(tmp_path / "own")
     assert own.encoder.fingerprint == fast.encoder.fingerprint == found["encoder"]
     assert own.guards == fast.guards

@@ -16,7 +16,7 @@ TEXTS = [(f"{word}{i} {word} thing", word) for word in ("pay", "login", "parcel"
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch, detector):
-    monkeypatch.setattr("dupdetect.cli.models.load_detector", lambda _: detector)
+    monkeypatch.setattr("dupdetect.cli.models.load_detector", lambda _, **options: detector)
     return detector
 
 
@@ -95,7 +95,7 @@ def test_the_defaults_are_those_of_the_function(run, texts, model):
 
 
 def test_classes_need_no_threshold(run, texts, model, monkeypatch):
-    monkeypatch.setattr("dupdetect.cli.models.load_detector", lambda _: Detector(model.encoder))
+    monkeypatch.setattr("dupdetect.cli.models.load_detector", lambda _, **options: Detector(model.encoder))
     assert run(texts, "--classes", "topic").code == 0
 
 
@@ -131,5 +131,5 @@ def test_options_that_would_do_nothing_are_wrong_usage(run, texts, arguments, na
 
 def test_the_name_of_a_detector_cannot_steer_the_terminal(run, pairs, model, monkeypatch):
     named = Detector(model.encoder, model.calibration, "\x1b]0;title\x07")
-    monkeypatch.setattr("dupdetect.cli.models.load_detector", lambda _: named)
+    monkeypatch.setattr("dupdetect.cli.models.load_detector", lambda _, **options: named)
     assert "\x1b" not in run(pairs).out

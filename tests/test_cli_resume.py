@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from dupdetect import deduplicating, encoded_texts
+from dupdetect import encoded_texts
 from dupdetect.cli import main
+from dupdetect.engines import local
 from dupdetect.search import exact
 
 
@@ -33,7 +34,7 @@ def test_it_goes_on_after_an_interruption(capsys, export, tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(deduplicating, "resolve", interrupted)
+        patch.setattr(local, "resolve", interrupted)
         assert dedupe(export, "-o", output, "--resume") == 130
     assert (partial / "vectors.sqlite").exists()
     assert len(list((partial / "pairs").rglob("*.npy"))) == 1
@@ -50,7 +51,7 @@ def test_it_goes_on_after_an_interruption(capsys, export, tmp_path, monkeypatch)
 def test_another_export_begins_anew(capsys, export, tmp_path, monkeypatch):
     output, other = tmp_path / "out", tmp_path / "other.csv"
     with monkeypatch.context() as patch:
-        patch.setattr(deduplicating, "resolve", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(local, "resolve", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert dedupe(export, "-o", output, "--resume") == 130
     other.write_text(export.read_text(encoding="utf-8").replace("pay", "return"), encoding="utf-8")
     assert dedupe(other, "-o", output, "--resume") == 0

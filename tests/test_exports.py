@@ -2,9 +2,11 @@
 
 import csv
 import json
+import re
 import shlex
 
 import pytest
+from readme_page import README, blocks
 from table_files import workbook
 
 from dupdetect import Detector
@@ -37,6 +39,16 @@ ZENDESK_VIEW = [  # the CSV export of a view
     ["35437", "how do I reset my password", "Bo", "2024-03-19 09:14", "", "", "Open", "Support"],
     ["35438", "Where is my parcel?", "Ann", "2024-03-20 09:14", "Incident", "High", "New", "Support"],
 ]
+ZENDESK_CSV = [  # the CSV export of an account: no text but the subject, and ids of people beside that of the ticket
+    ["Summation column", "Id", "Requester", "Requester id", "Requester external id", "Requester email", "Subject",
+     "Tags", "Status", "Priority", "Via", "Ticket type", "Created at", "Replies", "First reply time in minutes"],
+    ["1", "35436", "Ann", "901", "", "ann@example.com", "How do I reset my password?", "login", "Closed", "Normal",
+     "Mail", "Question", "2024-03-18 09:14", "2", "12"],
+    ["1", "35437", "Ann", "901", "", "ann@example.com", "how do I reset my password", "login web", "Open", "",
+     "Web form", "", "2024-03-19 09:14", "0", ""],
+    ["1", "35438", "Bo", "902", "", "bo@example.com", "Where is my parcel?", "", "New", "High",
+     "Mail", "Incident", "2024-03-20 09:14", "1", "44"],
+]  # fmt: skip
 INTERCOM = [  # conversations of the API, one a line: what was asked is HTML, inside `source`
     {
         "type": "conversation",
@@ -53,7 +65,19 @@ INTERCOM = [  # conversations of the API, one a line: what was asked is HTML, in
         ("103", "email", "Invoice", "<p>Where can I find the invoice for March?</p>"),
     )
 ]
-DISCOURSE = [  # the archive of a user's posts, and much the same for a query of the data explorer
+INTERCOM_MESSAGES = [  # a table of the first messages of conversations, as exporters for Intercom write it
+    ["message_id", "message_body", "message_type", "message_author_id", "conversation_id", "conversation_state"],
+    ["9001", "How do I cancel my subscription?", "conversation_message", "u1", "101", "closed"],
+    ["9002", "how do i cancel my subscription", "conversation_message", "u1", "102", "open"],
+    ["9003", "Where can I find the invoice for March?", "conversation_message", "u2", "103", "closed"],
+]
+DISCOURSE_QUERY = [  # a query of the data explorer: first posts with the titles of their topics
+    ["id", "topic_id", "title", "raw", "views"],
+    ["71", "40", "Export my data", "How do I get a copy of all my posts?", "3"],
+    ["75", "44", "export my data", "how do I get a copy of all my posts", "7"],
+    ["79", "46", "Dark theme", "Is there a dark theme?", "0"],
+]
+DISCOURSE = [  # the archive of a user's posts
     ["topic_title", "categories", "is_pm", "post_raw", "post_cooked", "like_count", "reply_count", "url", "created_at"],
     *(
         [
@@ -87,7 +111,9 @@ def exports(tmp_path, monkeypatch):
     (tmp_path / "view.xlsx").write_bytes(
         workbook({"Tickets": ZENDESK_VIEW, "FAQ": [["question"], ["Reset a password"]]})
     )
-    for name, rows in (("view", ZENDESK_VIEW), ("discourse", DISCOURSE)):
+    tables = {"view": ZENDESK_VIEW, "zendesk": ZENDESK_CSV, "messages": INTERCOM_MESSAGES}
+    tables |= {"user_archive": DISCOURSE, "query": DISCOURSE_QUERY}
+    for name, rows in tables.items():
         with (tmp_path / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)
     monkeypatch.chdir(tmp_path)
@@ -104,12 +130,11 @@ def run(capsys, line):
 @pytest.mark.parametrize(
     ("command", "compared", "duplicate_of"),
     [
-        ("dupdetect dedupe zendesk.jsonl -o out", ["subject", "description"], ["", "35436", ""]),
         ("dupdetect dedupe view.csv -o out", ["Subject"], ["", "35436", ""]),
         ("dupdetect dedupe view.xlsx --sheet Tickets -o out", ["Subject"], ["", "35436", ""]),
-        ("dupdetect dedupe discourse.csv --keep max:like_count -o out", ["topic_title", "post_raw"], ["2", "", ""]),
+        ("dupdetect dedupe messages.csv -o out", ["message_body"], ["", "9001", ""]),
         (
-            "dupdetect dedupe discourse.csv --text post_cooked --keep min:created_at -o out",
+            "dupdetect dedupe user_archive.csv --text post_cooked --keep min:created_at -o out",
             ["post_cooked"],
             ["", "1", ""],
         ),
@@ -122,25 +147,41 @@ def test_commands(exports, capsys, command, compared, duplicate_of):
     with (exports / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["duplicate_of"] for row in rows] == duplicate_of
-    if "zendesk" in command:
-        assert [json.loads(row["custom_fields"]) for row in rows] == [ticket["custom_fields"] for ticket in ZENDESK]
 
 
-def test_conversations_of_intercom_are_flattened_first(exports):
-    """The block of the README."""
+def test_the_commands_of_the_readme(exports, capsys):
+    """Each line of its table: the columns that it names are those that are compared, and that name the rows."""
     pandas = pytest.importorskip("pandas")
-    with open("intercom.jsonl", encoding="utf-8") as file:  # noqa: PTH123 - as one writes it
-        conversations = pandas.json_normalize([json.loads(line) for line in file])
-    result = Detector.from_pretrained().deduplicate(conversations, text=["source.subject", "source.body"], id="id")
-    assert result.to_frame()["duplicate_of"].to_list() == [None, "101", None]
-    assert pandas.DataFrame.from_arrow(result)["kept"].tolist() == [True, False, True]
+    names = {"detector": Detector.from_pretrained()}
+    (flatten,) = (code for code in blocks("python") if "json_normalize" in code)
+    exec(compile(flatten, "README.md", "exec"), names)  # noqa: S102 - our own page
+    assert names["result"].to_frame()["duplicate_of"].to_list() == [None, "101", None]
+    assert pandas.DataFrame.from_arrow(names["result"])["kept"].tolist() == [True, False, True]
+
+    table = re.findall(r"^\| .+ \| `(dupdetect dedupe .+?)` \| (.+?) \| (.+?) \|$", README, re.MULTILINE)
+    assert len(table) == 5
+    for command, compared, named_by in table:
+        status, _, err = run(capsys, f"{command} -o out --overwrite")
+        assert status == 0, err
+        record = json.loads((exports / "out" / "run.json").read_text())
+        assert record["text_columns"] == compared.split(", "), command
+        assert (record["id_column"] or "their numbers") == named_by, command
+        with (exports / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        name = record["id_column"] or "row"
+        first, second, _ = (row[name] for row in rows)
+        expected = [second, "", ""] if "max:" in command else ["", first, ""]
+        assert [row["duplicate_of"] for row in rows] == expected, command
+        if "jsonl" in command:
+            assert [json.loads(row["custom_fields"]) for row in rows] == [ticket["custom_fields"] for ticket in ZENDESK]
 
 
 def test_conversations_as_they_are_leave_the_choice_to_the_user(exports, capsys):
     status, _, err = run(capsys, "dupdetect dedupe intercom.jsonl")
     assert (status, err.count("\n")) == (1, 1)
-    assert "'source'" in err
     assert "--text" in err
+    assert "inside the JSON of 'source', 'tags' cannot be named" in err
+    assert "pandas.json_normalize" in err
 
 
 def test_sheets_are_named_on_both_sides(exports, capsys):

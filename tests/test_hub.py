@@ -66,6 +66,11 @@ class Hub:
         (folder / "main").write_text(commit_of(files))
         return str(place)
 
+    def get_hf_file_metadata(self, *given, **named):
+        inspect.signature(REAL_METADATA).bind(*given, **named)
+        if not self.reachable:
+            raise ConnectionError("no network here")
+
     def api(self, token=None):
         hub = self
 
@@ -79,16 +84,20 @@ class Hub:
                     raise PermissionError("401 Client Error\nRepository Not Found for url")
                 if full not in hub.repositories:
                     hub.put(full, {".gitattributes": b""})
-                    hub.private[full] = named["private"]
+                    hub.private[full] = bool(named["private"])
                 return SimpleNamespace(repo_id=full)
 
             def repo_info(self, repo_id):
                 return SimpleNamespace(private=hub.private[repo_id])
 
+            def list_repo_refs(self, repo_id):
+                return SimpleNamespace(branches=[SimpleNamespace(name=name) for name in hub.repositories[repo_id]])
+
             def create_branch(self, repo_id, **named):
                 inspect.signature(REAL_API.create_branch).bind(self, repo_id, **named)
                 branches = hub.repositories[repo_id]
-                branches.setdefault(named["branch"], dict(branches["main"]))
+                assert named["branch"] not in branches
+                branches[named["branch"]] = dict(branches["main"])
 
             def list_repo_files(self, repo_id, *, revision=None):
                 return list(hub.files(repo_id, revision))
@@ -109,6 +118,7 @@ class Hub:
 
 
 REAL_DOWNLOAD, REAL_API = huggingface_hub.hf_hub_download, huggingface_hub.HfApi
+REAL_METADATA = huggingface_hub.get_hf_file_metadata
 
 
 def commit_of(files):
@@ -121,6 +131,14 @@ def hub(tmp_path, monkeypatch):
     hub = Hub(tmp_path / "cache")
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.hf_hub_download)
     monkeypatch.setattr(huggingface_hub, "HfApi", hub.api)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", hub.get_hf_file_metadata)
+    monkeypatch.setattr(
+        huggingface_hub,
+        "try_to_load_from_cache",
+        lambda repo_id, name, revision=None: next(
+            map(str, (hub.cache / f"models--{repo_id.replace('/', '--')}").glob(f"snapshots/*/{name}")), None
+        ),
+    )
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub.cache))
     return hub
 
@@ -181,7 +199,9 @@ def test_a_repository_of_something_else_is_left_alone(hub, fast):
     hub.put("me/other", files)
     with pytest.raises(InputError, match=r"me/other holds model\.safetensors, and no detector"):
         fast.push_to_hub("me/other")
-    assert hub.repositories["me/other"]["main"] == files
+    with pytest.raises(InputError, match=r"and no detector"):
+        fast.push_to_hub("me/other", revision="mine")
+    assert hub.repositories["me/other"] == {"main": files}
 
 
 def test_what_should_be_private_is_not_sent_to_a_public_repository(hub, fast):
@@ -195,7 +215,7 @@ def test_what_should_be_private_is_not_sent_to_a_public_repository(hub, fast):
 
 
 def test_a_refusal_is_one_line(hub, fast):
-    with pytest.raises(ArtifactError, match=r"cannot be sent to me/mine .*: 401 Client Error Check the name"):
+    with pytest.raises(ArtifactError, match=r"cannot be sent to me/mine .*: 401 Client Error\. Check the name"):
         fast.push_to_hub("me/mine", token="wrong")  # noqa: S106
 
 
@@ -236,7 +256,7 @@ def test_a_name_that_is_nowhere(hub):
     ):
         Detector.from_pretrained("me/nowhere")
     hub.reachable = False
-    with pytest.raises(ArtifactError, match="not in the cache Check the name"):
+    with pytest.raises(ArtifactError, match=r"no network here\. Check the name"):
         Detector.from_pretrained("me/nowhere")
 
 
@@ -253,6 +273,7 @@ def test_other_models_are_left_to_sentence_transformers(hub, monkeypatch):
     hub.reachable = False
     Detector.from_pretrained("them/model")
     assert [name for name, _ in asked] == ["them/model"] * 2
+    assert [options["local_files_only"] for _, options in asked] == [False, True]  # not to ask again, for minutes
     assert asked[0][1]["revision"] == "main"
 
 

@@ -70,6 +70,7 @@ class TestChoiceOfText:
             (("Vorgangsnummer", "Betreff", "Beschreibung"), ("Betreff", "Beschreibung")),
             (("topic_id", "topic_title", "raw"), ("topic_title", "raw")),
             (("TicketSubject", "ticket-body"), ("TicketSubject", "ticket-body")),
+            (("id", "source.subject", "source.body"), ("source.subject", "source.body")),
         ],
     )
     def test_a_title_and_a_body_mean_both(self, names, chosen):
@@ -85,6 +86,14 @@ class TestChoiceOfText:
         times = ["Mon 06 May 2024, 10:30 AM"] * 3
         found = Questions.from_table(table(ref=None, at=times, was_gefragt_wurde=PROSE, url=["https://x.y/a-b-c"] * 3))
         assert found.text_columns == ("was_gefragt_wurde",)
+
+    def test_json_is_no_column_of_several_words(self):
+        nested = ['{"body": "How do I pay my invoice?"}', "", '["how to", "pay my invoice", "by card"]']
+        with pytest.raises(InputError, match=r"none is obvious.*inside the JSON of 'source' cannot be named"):
+            Questions.from_table(table(ref=None, source=nested))
+        assert Questions.from_table(table(source=nested, q=PROSE)).text_columns == ("q",)
+        brackets = ["[solved] how do I pay", "{name}, where is my parcel?", "[1, 2"]
+        assert Questions.from_table(table(ref=None, q=brackets)).text_columns == ("q",)
 
     @pytest.mark.parametrize("text", ["如何注销我的账户？", "วิธีลบบัญชีของฉัน"])
     def test_scripts_without_spaces(self, text):

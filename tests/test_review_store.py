@@ -247,7 +247,7 @@ def test_what_is_no_store_is_refused_and_left_alone(path, make):
 def test_a_newer_format_asks_for_an_update(path):
     with contextlib.closing(sqlite3.connect(filled(path))) as file:
         file.execute(f"PRAGMA user_version = {store.FORMAT + 1}")
-    with pytest.raises(ArtifactError, match=r"have format 2; dupdetect .* reads up to 1\. Update it"):
+    with pytest.raises(ArtifactError, match=r"has format 2; dupdetect .* reads up to 1\. Update it"):
         ReviewStore(path)
 
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from dupdetect._version import __version__
-from dupdetect.cli import exports, index, models, pairs, review, serve, train
+from dupdetect.cli import exports, index, models, pairs, plan, review, serve, train
 from dupdetect.cli.terminal import printable, show
 from dupdetect.errors import DupdetectError
 
@@ -102,6 +102,7 @@ def cli() -> None:
 for verb in (
     exports.dedupe,
     exports.match,
+    plan.plan,
     review.review,
     index.index,
     serve.serve,

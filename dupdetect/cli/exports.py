@@ -17,6 +17,8 @@ from dupdetect.cli.options import (
     against_options,
     cache_option,
     csv_output_option,
+    device_option,
+    engine_options,
     excel_option,
     json_option,
     load_detector,
@@ -32,6 +34,7 @@ from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
+    from dupdetect.engines import Engine
     from dupdetect.questions import Questions
     from dupdetect.results import Matches
 
@@ -69,22 +72,25 @@ _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
     "pairs, and a sample says how many (needs the extra ann).",
 )
 @click.option(
-    "--without-boilerplate",
-    is_flag=True,
-    help="Compare texts without their last sentences and lines, as far as these stand in 2 % of them and in 20 at "
-    "least: signatures, disclaimers.",
+    "--without-boilerplate/--with-boilerplate",
+    default=True,
+    help="Whether to compare two texts that end in the same signature or disclaimer by what stands before it: by "
+    "sentences and lines, as far as these stand in 2 % of the texts and in 20 at least. All others are compared as "
+    "wholes, and so are all with --search ann.  [default: without]",
 )
 @click.option(
     "--estimated-precision",
     type=click.FloatRange(0, 1),
     metavar="P",
     help="Take for duplicates the most similar pairs, of which an estimated share P are; list the others as possible. "
-    "0 for all that reach the threshold of the detector.  [default: 0.95, unless that threshold was chosen for a "
-    "precision or a recall, or by hand]",
+    "Below 1, as none is certain; 0 for all that reach the threshold of the detector.  [default: 0.95, unless that "
+    "threshold was chosen for a precision or a recall, or by hand]",
 )
 @point_options
 @model_options
+@device_option
 @cache_option
+@engine_options
 @click.option(
     "--resume",
     is_flag=True,
@@ -106,7 +112,9 @@ def dedupe(
     estimated_precision: float | None,
     point: dict[str, Any],
     model: str | None,
+    device: str | None,
     cache: str | None,
+    engine: Engine,
     resume: bool,
     reading: dict[str, Any],
     excel_safe: bool,
@@ -138,6 +146,7 @@ def dedupe(
     dupdetect dedupe export.csv --min-precision 0.8 --excel-safe
     dupdetect dedupe tonight.csv --cache vectors.sqlite
     dupdetect dedupe a_million_rows.parquet --resume
+    dupdetect dedupe ten_million_rows.parquet --engine ray --address auto --resume
     cat export.csv | dupdetect dedupe - -o out --json
     """
     from dupdetect.keep import parse_keep
@@ -157,7 +166,7 @@ def dedupe(
     apart = told_apart(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
-        detector = load_detector(model, vectors).at(**point)
+        detector = load_detector(model, vectors, device).at(**point)
         result = detector.deduplicate(
             questions,
             keep=keep,
@@ -166,6 +175,7 @@ def dedupe(
             told_apart=apart,
             without_boilerplate=without_boilerplate,
             estimated_precision=_precision(estimated_precision, detector),
+            engine=engine,
             progress=show,
         )
         result.write(target, excel_safe=excel_safe, overwrite=overwrite)
@@ -189,6 +199,7 @@ def dedupe(
 @click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches per query, at most.")
 @point_options
 @model_options
+@device_option
 @cache_option
 @table_options
 @against_options
@@ -204,6 +215,7 @@ def match(
     top_k: int,
     point: dict[str, Any],
     model: str | None,
+    device: str | None,
     cache: str | None,
     reading: dict[str, Any],
     against_reading: dict[str, Any],
@@ -228,7 +240,7 @@ def match(
     check_free(output, overwrite, queries, against, *([cache] if cache else []))
     asked = _questions_of(queries, "", text, None, reading)
     known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)
-    detector = load_detector(model, cache).at(**point)
+    detector = load_detector(model, cache, device).at(**point)
     matches = detector.match(asked, known, top_k=top_k, progress=show)
     say_cache_use(detector)
     try:
@@ -374,7 +386,7 @@ def summary(record: dict[str, Any], target: Path) -> str:
             joined,
             *([record["possible"]] if record["possible"] else []),
             *(
-                [_ruled_out(counts, record["ruled_out"], possible=bool(record["possible"]))]
+                [_ruled_out(counts, record["ruled_out"], possible=counts["pairs_possible"] > 0)]
                 if counts["pairs_ruled_out"]
                 else []
             ),

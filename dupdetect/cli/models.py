@@ -10,12 +10,14 @@ import click
 from dupdetect._version import __version__
 from dupdetect.cli.options import (
     criterion_options,
+    device_option,
     json_option,
     load_detector,
     output_name,
     overwrite_option,
     pair_options,
     point_options,
+    table_options,
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show
 from dupdetect.errors import InputError
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 )
 @criterion_options
 @pair_options
+@table_options
 @overwrite_option
 @json_option
 def calibrate(
@@ -56,7 +59,8 @@ def calibrate(
     made_by: str | None,
     output: str,
     criterion: Criterion,
-    columns: dict[str, str | None],
+    columns: dict[str, Any],
+    reading: dict[str, Any],
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -75,7 +79,10 @@ def calibrate(
     dupdetect calibrate --from-reviews export.dupdetect -o my-detector --min-precision 0.9
     """
     if reviews is not None:
-        named = [f"--{name}" for name, value in columns.items() if value is not None]
+        from dupdetect.tables.read import given_options
+
+        given = {name: value for name, value in columns.items() if value is not None} | given_options(**reading)
+        named = [f"--{name.replace('_', '-')}" for name in given]
         if model is not None or named:
             raise click.UsageError(
                 f"--from-reviews takes the labels from {reviews}, so it does not go with "
@@ -91,7 +98,7 @@ def calibrate(
 
     check_free(output, overwrite, pairs)
     encoder = load_detector(model).encoder
-    labelled = read_labelled(pairs, **columns)
+    labelled = read_labelled(pairs, **columns, **reading)
     detector = Detector.calibrate(
         encoder, labelled, criterion=criterion, data=Path(pairs).name, name=Path(output).name, progress=show
     )
@@ -103,6 +110,7 @@ def calibrate(
 @click.argument("model")
 @click.argument("data", metavar="PAIRS|TEXTS")
 @pair_options
+@table_options
 @point_options
 @click.option(
     "--plots",
@@ -116,18 +124,21 @@ def calibrate(
 )
 @click.option("--shots", type=click.IntRange(min=1), help="With --classes: examples per class.  [default: 1]")
 @click.option("--draws", type=click.IntRange(min=1), help="With --classes: times they are drawn.  [default: 20]")
+@device_option
 @overwrite_option
 @json_option
 def evaluate(
     model: str,
     data: str,
-    columns: dict[str, str | None],
+    columns: dict[str, Any],
+    reading: dict[str, Any],
     point: dict[str, Any],
     plots: str | None,
     classes: str | None,
     text: tuple[str, ...],
     shots: int | None,
     draws: int | None,
+    device: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -154,9 +165,11 @@ def evaluate(
     if overwrite and plots is None:
         raise click.UsageError("--overwrite goes with --plots: nothing else is written.")
     if classes is None:
-        result: Evaluation | NWayAccuracy = _evaluated_pairs(model, data, columns, point, plots, overwrite)
+        result: Evaluation | NWayAccuracy = _evaluated_pairs(
+            model, device, data, columns, reading, point, plots, overwrite
+        )
     else:
-        result = _evaluated_classes(model, data, classes, text, shots, draws)
+        result = _evaluated_classes(model, device, data, classes, text, reading, shots, draws)
     click.echo(as_json_text(result.to_dict()) if as_json else printable(str(result)))
 
 
@@ -220,8 +233,10 @@ def _info_text(detector: Detector) -> str:
 
 def _evaluated_pairs(
     model: str,
+    device: str | None,
     pairs: str,
-    columns: dict[str, str | None],
+    columns: dict[str, Any],
+    reading: dict[str, Any],
     point: dict[str, Any],
     plots: str | None,
     overwrite: bool,
@@ -230,8 +245,8 @@ def _evaluated_pairs(
     from dupdetect.evaluation import write_plots
 
     check_free(plots, overwrite, pairs, model)
-    detector = load_detector(model).at(**point)
-    evaluation = run(detector, read_labelled(pairs, **columns), progress=show)
+    detector = load_detector(model, device=device).at(**point)
+    evaluation = run(detector, read_labelled(pairs, **columns, **reading), progress=show)
     if plots is not None:
         write_plots(evaluation, plots, overwrite=overwrite)
         click.echo(f"Plots are in {printable(plots)}/", err=True)
@@ -239,13 +254,20 @@ def _evaluated_pairs(
 
 
 def _evaluated_classes(
-    model: str, texts: str, classes: str, columns: tuple[str, ...], shots: int | None, draws: int | None
+    model: str,
+    device: str | None,
+    texts: str,
+    classes: str,
+    columns: tuple[str, ...],
+    reading: dict[str, Any],
+    shots: int | None,
+    draws: int | None,
 ) -> NWayAccuracy:
     from dupdetect.evaluation import n_way_accuracy
     from dupdetect.questions import Questions
 
-    encoder = load_detector(model).encoder
-    questions = Questions.read(texts, text=columns or None)
+    encoder = load_detector(model, device=device).encoder
+    questions = Questions.read(texts, text=columns or None, **reading)
     if classes in questions.text_columns:
         raise InputError(f"The column {classes!r} cannot be both text and class. Name the text column with --text.")
     groups = questions.table.column(classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,12 +16,15 @@ from dupdetect.cli.terminal import printable
 if TYPE_CHECKING:
     from dupdetect.calibration import Criterion
     from dupdetect.detector import Detector
+    from dupdetect.engines import Engine
 
 __all__ = [
     "against_options",
     "cache_option",
     "criterion_options",
     "csv_output_option",
+    "device_option",
+    "engine_options",
     "excel_option",
     "json_option",
     "load_detector",
@@ -91,10 +95,25 @@ def chosen_model(model: str | None, fast: bool) -> str | None:
     return FAST if fast else model
 
 
+def chosen_engine(engine: str, address: str | None) -> Engine:
+    from dupdetect.engines import RayEngine, engine_of
+
+    if address is None:
+        return engine_of(engine)
+    if engine != "ray":
+        raise click.UsageError("--address is that of a Ray cluster. Add --engine ray, or leave it out.")
+    return RayEngine(address)
+
+
 def output_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
-    """Return the name of an output or a cache; wrong usage when it is empty, as that of a variable that is not set."""
+    """Return the name of an output or a cache; wrong usage when it is empty, as that of a variable that is not set, is
+    `-`, which elsewhere is standard input, or has control characters, which would tear messages apart."""
     if output is not None and not output.strip():
         raise click.BadParameter("the name is empty. Name a file or a folder.", context, parameter)
+    if output == "-":
+        raise click.BadParameter("'-' is no name of an output. For a file of that name write ./-", context, parameter)
+    if output is not None and any(unicodedata.category(character) == "Cc" for character in output):
+        raise click.BadParameter(f"{output!r} has a control character. Choose another name.", context, parameter)
     return output
 
 
@@ -132,6 +151,31 @@ cache_option = click.option(
     callback=output_name,
     help="Keep the vectors of texts in FILE, which is made if it is not there, and encode only texts that it does not "
     "have. The result is the same. It holds no text, but keep it as you keep the export.",
+)
+device_option = click.option(
+    "--device",
+    metavar="DEVICE",
+    help="Encode and compare on a graphics card: cuda, or cuda:1 for the second one (needs the extra train, and a "
+    "torch with CUDA). Vectors differ a little from those of the processor, so a pair close to the threshold may be "
+    "decided otherwise.  [default: the processor]",
+)
+engine_options = together(
+    "engine",
+    chosen_engine,
+    engine=click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where the work is done: by the cores of this machine, or on a Ray cluster (needs the extra cluster). The "
+        "result is the same.",
+    ),
+    address=click.option(
+        "--address",
+        metavar="ADDRESS",
+        help="Of a running Ray cluster, of which this machine is a node (auto: the one that it belongs to).  "
+        "[default: one of this machine alone is started]",
+    ),
 )
 point_options = together(
     "point",
@@ -203,13 +247,13 @@ csv_output_option = click.option(
 )
 
 
-def load_detector(model: str | None, cache: str | None = None) -> Detector:
+def load_detector(model: str | None, cache: str | None = None, device: str | None = None) -> Detector:
     from dupdetect.detector import Detector
 
     if model == FAST:
-        detector = Detector.from_pretrained(tier="fast")
+        detector = Detector.from_pretrained(tier="fast", device=device)
     else:
-        detector = Detector.from_pretrained(None if model in (None, SHIPPED) else model)
+        detector = Detector.from_pretrained(None if model in (None, SHIPPED) else model, device=device)
     return detector if cache is None else detector.cached(cache)
 
 

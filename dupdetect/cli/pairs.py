@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from dupdetect.cli.options import (
     cache_option,
     csv_output_option,
+    device_option,
     excel_option,
     json_option,
     load_detector,
@@ -43,6 +44,7 @@ FILE_ONLY = ("left", "right", "output", "cache", "encoding", "delimiter", "on_ba
 @csv_output_option
 @point_options
 @model_options
+@device_option
 @cache_option
 @table_options
 @excel_option
@@ -55,6 +57,7 @@ def score(
     output: str | None,
     point: dict[str, Any],
     model: str | None,
+    device: str | None,
     cache: str | None,
     reading: dict[str, Any],
     excel_safe: bool,
@@ -75,7 +78,7 @@ def score(
         raise click.UsageError("Give two texts (in quotes), or one file of pairs.")
     if len(what) == 2:
         _check_two_texts(*what)
-        explanation = load_detector(model).at(**point).explain(*what)
+        explanation = load_detector(model, device=device).at(**point).explain(*what)
         click.echo(as_json_text(asdict(explanation)) if as_json else printable(str(explanation)))
         return
     if as_json:
@@ -86,7 +89,7 @@ def score(
 
     check_free(output, overwrite, what[0], *([cache] if cache else []))
     table = read_table(what[0], **reading)
-    detector = load_detector(model, cache).at(**point)
+    detector = load_detector(model, cache, device).at(**point)
     columns, rows = _scored(table, left, right, detector)
     say_cache_use(detector)
     write_table(output, columns, rows, excel_safe=excel_safe, overwrite=overwrite)
@@ -97,13 +100,15 @@ def score(
 @click.option("-o", "--output", required=True, metavar="DIR", callback=output_name, help="Output folder.")
 @click.option("--seed", default=0, show_default=True, help="Another seed puts groups into other splits.")
 @pair_options
+@table_options
 @overwrite_option
 @json_option
 def split(
     pairs: str,
     output: str,
     seed: int,
-    columns: dict[str, str | None],
+    columns: dict[str, Any],
+    reading: dict[str, Any],
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -114,12 +119,13 @@ def split(
     \b
     dupdetect split pairs.csv -o splits
     dupdetect split pairs.csv -o splits --left q1 --right q2 --label same --seed 7
+    dupdetect split labels.xlsx --sheet Pairs -o splits
     """
     from dupdetect.atomic import atomic_folder
     from dupdetect.splits import SPLIT_FILES, split_pairs, write_splits
 
     check_free(output, overwrite, pairs)
-    labelled = read_labelled(pairs, **columns)
+    labelled = read_labelled(pairs, **columns, **reading)
     with atomic_folder(Path(output), overwrite=overwrite, expected=SPLIT_FILES, marker="report.json") as place:
         splits = split_pairs(labelled, seed=seed)
         splits.check()

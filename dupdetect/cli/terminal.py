@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -17,6 +17,7 @@ from dupdetect.errors import InputError, OutputExistsError
 
 if TYPE_CHECKING:
     from dupdetect.pairs import QuestionPairs
+    from dupdetect.tables import Reading
 
 __all__ = ["as_json_text", "check_free", "printable", "read_labelled", "show", "write_table"]
 
@@ -72,10 +73,12 @@ def show(stage: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def read_labelled(path: str, left: str | None, right: str | None, label: str | None) -> QuestionPairs:
+def read_labelled(
+    path: str, left: str | None, right: str | None, label: str | None, **reading: Unpack[Reading]
+) -> QuestionPairs:
     from dupdetect.pairs import read_pairs
 
-    pairs = read_pairs(path, left=left, right=right, label=label)
+    pairs = read_pairs(path, left=left, right=right, label=label, **reading)
     for reason, count in pairs.dropped.to_dict().items():
         if count:
             rows = "row" if count == 1 else "rows"

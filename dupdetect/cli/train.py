@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from dupdetect.cli.options import criterion_options, json_option, output_name, overwrite_option, pair_options, together
+from dupdetect.cli.options import (
+    criterion_options,
+    json_option,
+    output_name,
+    overwrite_option,
+    pair_options,
+    table_options,
+    together,
+)
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show
 from dupdetect.errors import InputError, UnreachableCriterionError
 from dupdetect.training.config import Mining, Negatives, Objective, TrainingConfig
@@ -88,6 +96,7 @@ config_options = together(
 @config_options
 @criterion_options
 @pair_options
+@table_options
 @click.option("--split", metavar="NAME", help="Which split of a data set to read, where it has several.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a data set on the hub.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
@@ -98,7 +107,8 @@ def train(
     output: str,
     config: TrainingConfig,
     criterion: Criterion,
-    columns: dict[str, str | None],
+    columns: dict[str, Any],
+    reading: dict[str, Any],
     split: str | None,
     revision: str | None,
     resume: bool,
@@ -107,8 +117,8 @@ def train(
 ) -> None:
     """Fine-tune a model on labelled PAIRS, and write a detector that `--model` takes (needs the extra `train`).
 
-    PAIRS is a CSV, Parquet or JSON Lines file, a `datasets` folder or a hub id, and is split so that no question leaks;
-    or a folder made by `dupdetect split`, whose splits are used as they are.
+    PAIRS is a CSV, .xlsx, Parquet or JSON Lines file, a `datasets` folder or a hub id, and is split so that no question
+    leaks; or a folder made by `dupdetect split`, whose splits are used as they are.
 
     The threshold comes from the calibration pairs. The test pairs are looked at once, beside the base, so that you see
     whether training paid. MODEL also loads with sentence-transformers. An interrupted training leaves MODEL.training,
@@ -127,7 +137,7 @@ def train(
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
     _say(f"Reading {pairs}")
-    splits = load_splits(pairs, **columns, split=split, revision=revision, seed=config.seed)
+    splits = load_splits(pairs, **columns, **reading, split=split, revision=revision, seed=config.seed)
     for note in splits.notes:
         _say(f"Note: {note}")
     try:

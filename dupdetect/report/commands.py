@@ -16,6 +16,7 @@ __all__ = ["Command", "CommandGroup", "commands"]
 _SHIPPED = {"dupdetect-default": (), "dupdetect-fast": ("--fast",)}
 _ESTIMATED = "estimated_precision"
 _STANDARD_INPUT = "standard input"
+_OF_INDEX = "detector"  # the folder in that of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class CommandGroup:
 def commands(
     questions: Questions, calibration: Calibration, record: Mapping[str, Any], folder: str
 ) -> tuple[CommandGroup, ...]:
-    """Return the commands for what was read from a file, or lines of Python for what was handed over in memory.
+    """Return the commands for what was read from a file or an index, or lines of Python for what was in memory.
 
     Paths are as they were given, and quoted.
     """
@@ -49,20 +50,27 @@ def commands(
                 tuple(Command(purpose, _python(name, value, record["keep"])) for purpose, name, value in points),
             ),
         )
-    again = _dedupe(questions, record, folder, _model(record))
+    index = questions.table.source.name if questions.table.source.format == "index" else None
     mine = _path(f"{folder}.detector")
     refit = ["dupdetect", "calibrate", "--from-reviews", _path(folder), "--min-precision", "0.9", "-o", mine]
     if record["model"] not in _SHIPPED:
-        refit += _model(record)
-    steps = (
+        refit += _model(record) if index is None else ["--model", _path(f"{index}/{_OF_INDEX}")]
+    steps = [
         ("1. Label pairs, a key each", ["dupdetect", "review", _path(folder)]),
         ("2. Certify a precision from the labels", refit),
-        ("3. Decide again with that", _dedupe(questions, record, folder, ("--model", mine))),
-    )
+    ]
+    if index is None:
+        again = _dedupe(questions, record, folder, _model(record))
+        steps.append(("3. Decide again with that", _dedupe(questions, record, folder, ("--model", mine))))
+    else:  # it keeps its detector, so another one makes another index
+        again, new = _duplicates(index, folder), f"{index}-2"
+        points = [point for point in points if point[1] == _ESTIMATED]
+        rebuilt = ["dupdetect", "index", "rebuild", _path(index), _path(new), "--model", mine]
+        steps += [("3. Make the index anew with that", rebuilt), ("4. Decide again", _duplicates(new, folder))]
     others = ((purpose, [*again, f"--{name.replace('_', '-')}", value]) for purpose, name, value in points)
     return (
         CommandGroup(
-            "Find out how right it is on this file, and let that decide",
+            f"Find out how right it is on this {'file' if index is None else 'index'}, and let that decide",
             tuple(Command(purpose, shlex.join(words)) for purpose, words in steps),
         ),
         CommandGroup(
@@ -118,7 +126,15 @@ def _dedupe(questions: Questions, record: Mapping[str, Any], folder: str, model:
         words += _option("--keep", record["keep"])
     if record["search"]["kind"] == "ann":
         words += ["--search", "ann"]
+    elif not record["without_boilerplate"]:
+        words.append("--with-boilerplate")
+    for option, value in questions.table.source.given:
+        words += _option(f"--{option.replace('_', '-')}", value)
     return [*words, *model, "-o", _path(folder), "--overwrite"]
+
+
+def _duplicates(index: str, folder: str) -> list[str]:
+    return ["dupdetect", "index", "duplicates", _path(index), "-o", _path(folder), "--overwrite"]
 
 
 def _model(record: Mapping[str, Any]) -> Sequence[str]:

@@ -8,8 +8,8 @@ repaired on the way. `write_csv` writes what `read_table` reads back cell by cel
 from __future__ import annotations
 
 from dupdetect.tables.frames import table_from_frame
-from dupdetect.tables.read import read_table
+from dupdetect.tables.read import Reading, read_table
 from dupdetect.tables.table import Source, Table
 from dupdetect.tables.write import write_csv
 
-__all__ = ["Source", "Table", "read_table", "table_from_frame", "write_csv"]
+__all__ = ["Reading", "Source", "Table", "read_table", "table_from_frame", "write_csv"]

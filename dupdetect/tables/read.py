@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, TypedDict
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.tables.arrow import read_parquet
@@ -15,6 +15,27 @@ from dupdetect.tables.files import PARQUET, ZIP, load, refuse_old_workbook, refu
 from dupdetect.tables.json_lines import cells_of_records, json_records, lists_inside
 from dupdetect.tables.table import Source, Table
 from dupdetect.tables.workbook import WORKBOOK_SUFFIXES, read_workbook
+
+
+class Reading(TypedDict, total=False):
+    """The options of `read_table`, for those who pass them on."""
+
+    encoding: str | None
+    delimiter: str | None
+    sheet: str | None
+    on_bad_rows: Literal["error", "keep"]
+
+
+def given_options(
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    on_bad_rows: Literal["error", "keep"] = "error",
+) -> dict[str, str]:
+    """Return those options of `read_table` that ask for something else than it does by itself."""
+    options = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+    named = {name: value for name, value in options.items() if value is not None}
+    return named if on_bad_rows == "error" else named | {"on_bad_rows": on_bad_rows}
 
 
 def read_table(
@@ -64,6 +85,7 @@ def read_table(
     """
     if on_bad_rows not in {"error", "keep"}:
         raise InputError(f"on_bad_rows is {on_bad_rows!r}; it can be 'error' or 'keep'.")
+    given = tuple(given_options(encoding, delimiter, sheet, on_bad_rows).items())
     name, suffix, raw = load(path)
     content = unpack(raw, name, gzipped=suffix == ".gz")
     if suffix == ".gz":
@@ -78,7 +100,7 @@ def read_table(
     if suffix in WORKBOOK_SUFFIXES or (str(path) == "-" and content.startswith(ZIP)):
         refuse_options(name, "an Excel workbook", encoding=encoding, delimiter=delimiter)
         columns, rows, notes = read_workbook(content, name, sheet, on_bad_rows)
-        return Table(columns, rows, Source(name, "xlsx", sha256), tuple(notes))
+        return Table(columns, rows, Source(name, "xlsx", sha256, given=given), tuple(notes))
     if sheet is not None:
         raise InputError(f"{name} is no Excel workbook, so it has no sheet {sheet!r}. Leave sheet=... away.")
     refuse_other_formats(content, name)
@@ -87,6 +109,7 @@ def read_table(
         refuse_options(name, "JSON", encoding=None, delimiter=delimiter)
         records = json_records(text, name)
         columns, rows, more = cells_of_records(records, name)
-        return Table(columns, rows, Source(name, "jsonl", sha256, encoding), (*notes, *lists_inside(records), *more))
+        source = Source(name, "jsonl", sha256, encoding, given=given)
+        return Table(columns, rows, source, (*notes, *lists_inside(records), *more))
     columns, rows, delimiter, more = parse_csv(text, name, suffix, one_character(delimiter), on_bad_rows)
-    return Table(columns, rows, Source(name, "csv", sha256, encoding, delimiter), tuple(notes + more))
+    return Table(columns, rows, Source(name, "csv", sha256, encoding, delimiter, given), tuple(notes + more))

@@ -27,6 +27,8 @@ class Source:
     """The character encoding of a text file, such as "utf-8"."""
     delimiter: str | None = None
     """The character between CSV cells; None where no delimiter is needed: one column, or no CSV."""
+    given: tuple[tuple[str, str], ...] = ()
+    """The options of `read_table` that were named to read a file, with their values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Unpack
 
 from dupdetect.errors import ColumnNotFoundError, DupdetectError, EmptyInputError, InputError, MissingExtraError
 from dupdetect.pairs import ACCEPTED_LABELS, QuestionPairs, read_pairs
-from dupdetect.tables import table_from_frame
+from dupdetect.tables import Reading, table_from_frame
+from dupdetect.tables.read import given_options
 
 __all__ = ["load_pairs", "require_both_labels"]
 
@@ -30,11 +31,13 @@ def load_pairs(
     split: str | None = None,
     revision: str | None = None,
     streaming: bool = False,
+    **reading: Unpack[Reading],
 ) -> QuestionPairs:
     """Return the usable pairs of a data set; blank, self, contradicting and repeated ones are counted in `.dropped`.
 
     `source` is one of:
-    - the path of a CSV, Parquet or JSON Lines file, as `dupdetect.tables.read_table` reads them;
+    - the path of a CSV, Excel, Parquet or JSON Lines file, as `dupdetect.tables.read_table` reads them; `reading` are
+      its options: `encoding`, `delimiter`, `sheet`, `on_bad_rows`;
     - a folder that `datasets` wrote with `save_to_disk`;
     - a `Dataset`, `IterableDataset` or dict of them in memory, or any data frame;
     - a hub id, `owner/name` or `owner/name:config`; `revision` is a branch, tag or commit. No code of it is run. A path
@@ -50,9 +53,9 @@ def load_pairs(
     """
     wanted = {"left": left, "right": right, "label": label}
     if isinstance(source, str | Path):
-        pairs = _from_name(source, wanted, split, revision, streaming)
+        pairs = _from_name(source, wanted, split, revision, streaming, reading)
     else:
-        _refuse("Data in memory", revision=revision)
+        _refuse("Data in memory", revision=revision, **given_options(**reading))
         pairs = _from_object(source, wanted, split)
     if not len(pairs):
         found = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in pairs.dropped.to_dict().items())
@@ -77,19 +80,26 @@ def require_both_labels(pairs: QuestionPairs, needed_for: str) -> None:
 
 
 def _from_name(
-    source: str | Path, wanted: Mapping[str, str | None], split: str | None, revision: str | None, streaming: bool
+    source: str | Path,
+    wanted: Mapping[str, str | None],
+    split: str | None,
+    revision: str | None,
+    streaming: bool,
+    reading: Reading,
 ) -> QuestionPairs:
     path = Path(source)
     hub = _HUB_ID.fullmatch(source) if isinstance(source, str) else None
     if path.is_dir():
-        _refuse(f"The folder {source}", revision=revision)
+        _refuse(f"The folder {source}", revision=revision, **given_options(**reading))
         return _from_object(_load_folder(path), wanted, split)
     # A file that is not there goes the same way: `read_table` says so.
     if path.exists() or str(source) == "-" or hub is None or path.suffix.lower() in _FILE_SUFFIXES:
         _refuse(f"The file {source}", split=split, revision=revision)
         if streaming and path.suffix.lower() == ".parquet" and path.exists():
+            _refuse(f"The file {source}", **given_options(**reading))
             return _from_object(_stream_parquet(path), wanted, None)
-        return read_pairs(source, **wanted)
+        return read_pairs(source, **wanted, **reading)
+    _refuse(f"The hub data set {source}", **given_options(**reading))
     datasets = _import_datasets(f"The hub data set {source}")
     with _explained(
         f"{source!r} is no file or folder here, and cannot be loaded from the Hugging Face hub",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.pairs import DroppedPairs, QuestionPairs, read_pairs
 from dupdetect.splits import SPLITS, split_pairs
 from dupdetect.splits.disjoint import canonical_texts, check_disjoint
+from dupdetect.tables import Reading
 from dupdetect.training.sources import load_pairs, require_both_labels
 
 __all__ = ["FourSplits", "LoadedSplits", "check_splits", "load_splits"]
@@ -59,11 +60,13 @@ def load_splits(
     split: str | None = None,
     revision: str | None = None,
     seed: int = 0,
+    **reading: Unpack[Reading],
 ) -> LoadedSplits:
     """Return the pairs of a data set in four splits that share no question.
 
     `source` is whatever `load_pairs` reads, and is then split by `split_pairs` with `seed`; or a folder that `dupdetect
-    split` wrote (train.csv, validation.csv, calibration.csv, test.csv), whose splits are taken as they are.
+    split` wrote (train.csv, validation.csv, calibration.csv, test.csv), whose splits are taken as they are. `reading`:
+    the options of `dupdetect.tables.read_table`, for files.
 
     Raises what `load_pairs` and `split_pairs` raise, InputError for a folder with some of the four files only, and
     LeakageError when a question stands in two of them.
@@ -73,11 +76,11 @@ def load_splits(
         for option, value in (("split", split), ("revision", revision)):
             if value is not None:
                 raise InputError(f"The splits in {source} have no {option} {value!r} to choose. Leave it out.")
-        parts = dict(_read(folder, left, right, label))
+        parts = dict(_read(folder, left, right, label, reading))
         check_splits(LoadedSplits(**parts, data="", notes=()))
         notes = [note for name, pairs in parts.items() for note in _left_out(f"{name}.csv: left out", pairs.dropped)]
         return LoadedSplits(**parts, data=f"the splits in {folder.resolve().name}", notes=tuple(notes))
-    pairs = load_pairs(source, left=left, right=right, label=label, split=split, revision=revision)
+    pairs = load_pairs(source, left=left, right=right, label=label, split=split, revision=revision, **reading)
     made = split_pairs(pairs, seed=seed)
     which = f", {split}" if split is not None else ""
     return LoadedSplits(
@@ -98,7 +101,9 @@ def check_splits(splits: FourSplits) -> None:
     check_disjoint({name: canonical_texts(pairs) for name, pairs in parts.items()})
 
 
-def _read(folder: Path, left: str | None, right: str | None, label: str | None) -> Iterator[tuple[str, QuestionPairs]]:
+def _read(
+    folder: Path, left: str | None, right: str | None, label: str | None, reading: Reading
+) -> Iterator[tuple[str, QuestionPairs]]:
     for name in SPLITS:
         path = folder / f"{name}.csv"
         if not path.is_file():
@@ -106,7 +111,7 @@ def _read(folder: Path, left: str | None, right: str | None, label: str | None) 
                 f"{folder} holds splits, but lacks {path.name}. Split all pairs again (dupdetect split), or name the "
                 "file of all pairs, which is then split."
             )
-        yield name, read_pairs(path, left=left, right=right, label=label)
+        yield name, read_pairs(path, left=left, right=right, label=label, **reading)
 
 
 def _left_out(what: str, dropped: DroppedPairs) -> Iterator[str]:

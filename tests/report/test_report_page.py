@@ -3,13 +3,15 @@
 import html
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
 import pytest
+from table_files import workbook
 
-from dupdetect import Detector, Questions
+from dupdetect import Detector, QuestionIndex, Questions
 from dupdetect.calibration import Calibration
 from dupdetect.cli import main
 from dupdetect.guards import Guards
@@ -269,6 +271,55 @@ def test_the_commands_read_the_same_file_again_and_parse(detector, tmp_path, mon
     with pytest.raises(SystemExit):
         main(lines[2][1:])
     assert "-out dir.detector" in capsys.readouterr().err
+
+
+def test_the_commands_say_how_the_file_was_read(detector, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [["question", "-"], ["a b", "1"], ["A b", "2"]]
+    (tmp_path / "book.xlsx").write_bytes(workbook({"-FAQ 2": rows, "Old": rows}))
+    (tmp_path / "odd.csv").write_bytes("question#x\na é#1\nA é\n".encode("cp437"))
+    odd = {"encoding": "cp437", "delimiter": "#", "on_bad_rows": "keep"}
+    for name, given, words in (
+        ("book.xlsx", {"sheet": "-FAQ 2"}, ["--sheet=-FAQ 2"]),
+        ("odd.csv", odd, ["--encoding", "cp437", "--delimiter", "#", "--on-bad-rows", "keep"]),
+    ):
+        asked = Questions.read(name, text="question", **given)
+        page = page_of(detector.deduplicate(asked, without_boilerplate=False), tmp_path / f"{name}.out")
+        for line in commands_of(page)[2:]:
+            assert shlex.join(words) in shlex.join(line)
+            assert "--with-boilerplate" in line
+        # Without the detector of the test they run as they are, and read the same.
+        line = commands_of(page)[3]
+        again = [word for word in line if word not in ("--model", detector.name, "--overwrite")]
+        with pytest.raises(SystemExit) as stop:
+            main([*again[1:], "--overwrite"])
+        assert stop.value.code == 0, capsys.readouterr().err
+        assert "2 rows = 1 kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["mine", "dupdetect-fast"])
+def test_the_commands_for_an_index_are_of_an_index(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    maker = replace(Detector.from_pretrained(tier="fast"), name=name)
+    with QuestionIndex.create("faq", maker) as index:
+        index.add(["How do I pay?", "how do i pay", "How can I pay?", "Where is my parcel?"])
+        page = page_of(index.duplicates(), "out")
+    lines = commands_of(page)
+    assert [words[1:3] for words in lines[:2]] == [["review", "out"], ["calibrate", "--from-reviews"]]
+    assert ("--model" in lines[1]) == (name == "mine")
+    assert lines[2][1:] == ["index", "rebuild", "faq", "faq-2", "--model", "out.detector"]
+    for words in lines[3:]:
+        assert words[1:3] == ["index", "duplicates"]
+        assert words[4:7] == ["-o", "out", "--overwrite"]
+    # They run, those of the steps with what is there in place of what a review would give.
+    ran = [["index", "rebuild", "faq", "faq-2", "--model", "faq/detector"], *(words[1:] for words in lines[3:])]
+    for words in ran:
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0, capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(lines[1][1:])
+    assert "nobody has labelled a pair" in capsys.readouterr().err
 
 
 def test_what_was_handed_over_in_memory_has_lines_of_python(detector, tmp_path):
