@@ -5,12 +5,13 @@
     tokenizer.json   its tokenizer
     evidence.npz     the held-out similarities and labels behind the calibration (no texts)
     README.md        the model card
+    certificate.json what labels of a review say of the threshold, where they gave it
     modules.json, 1_Pooling/   how sentence-transformers reads the weights out of them (`encoder.sentence_transformer`)
 
 The fast tier has `vectors.npy` and `scales.npy` in place of `model.onnx`. A folder may hold more, such as weights for
 sentence-transformers; what is listed as optional may also be missing.
 Nothing in it is executed: JSON, ONNX and plain arrays only (no pickle). Every file is checked against its checksum, but
-for the model card: people add a licence to it, or edit it on the hub, and nothing reads it.
+for the model card and the certificate: people add to the one, or edit it on the hub, and nothing reads either.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ __all__ = [
 MANIFEST = "dupdetect.json"
 MODEL_CARD = "README.md"
 CERTIFICATE = "certificate.json"
-"""What labels of a review say of a threshold: beside the detector that they gave, and in the folder that was reviewed."""
+"""What labels of a review say of a threshold: beside the detector that they gave, and in what was reviewed."""
 FORMAT = 2
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 
@@ -78,7 +79,7 @@ def read_manifest(folder: Path) -> Manifest:
         _check(folder, name, str(checksum), may_be_missing=name not in files)
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder).as_posix()
-        known = name in (optional | files) or name in {MANIFEST, MODEL_CARD}
+        known = name in (optional | files) or name in {MANIFEST, MODEL_CARD, CERTIFICATE}
         if file.is_file() and not known and not file.name.startswith("."):
             raise ArtifactError(f"{folder} holds {name}, which {MANIFEST} does not list. Take it out of the folder.")
     return manifest

@@ -16,11 +16,11 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from dupdetect.artifacts import CERTIFICATE
 from dupdetect.calibration import MinPrecision
 from dupdetect.detector import Detector
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.recalibrating import Recalibrated, maker_name, recalibrate
-from dupdetect.artifacts import CERTIFICATE
 from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import FEWEST_OF_EACH_KIND
 from dupdetect.review.standing import Standing
