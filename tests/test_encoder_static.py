@@ -1,6 +1,7 @@
 """The fast encoder: sums of token vectors, equal to the bit whatever is around a text, and clear errors."""
 
 import copy
+import io
 import shutil
 from pathlib import Path
 
@@ -172,7 +173,26 @@ def test_scales_of_another_kind_are_refused(tmp_path, vectors, scales):
         StaticEncoder.load(write(tmp_path / "wrong", vectors, scales))
 
 
-@pytest.mark.parametrize(("name", "content"), [("vectors.npy", b"no array"), ("tokenizer.json", b"{}")])
+def _claims(shape, kind="|i1"):
+    """The head of an array of this shape, and a few bytes in place of its rows."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+    return file.getvalue() + b"\0" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("vectors.npy", b"no array"),
+        ("vectors.npy", _claims((10**12, 4000))),  # 3.55 PiB
+        ("vectors.npy", _claims((2**62, 8))),
+        ("vectors.npy", _claims((30_522, 8))),
+        ("vectors.npy", _claims((-8, -8))),
+        ("vectors.npy", _claims((8,), "|O")),
+        ("scales.npy", _claims((10**15,), "<f4")),
+        ("tokenizer.json", b"{}"),
+    ],
+)
 def test_a_damaged_file_is_named(folder, tmp_path, name, content):
     shutil.copytree(folder, tmp_path / "bad")
     (tmp_path / "bad" / name).write_bytes(content)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,10 +149,26 @@ def _portions(ids: Sequence[NDArray[np.int64]]) -> list[slice]:
 
 def _array(content: bytes, folder: Path, name: str) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        file = io.BytesIO(content)
+        shape, _, kind = _header(file)
+        # Read, an array takes as much memory as its header says, whatever comes after it.
+        if kind.hasobject or math.prod(shape) * kind.itemsize != len(content) - file.tell():
+            raise ValueError("its header does not say what comes after it")
+        file.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise _damaged(folder, name, "an array of numpy") from error
     return array
+
+
+def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape of an array in numpy's format, whether it goes by columns, and its kind; read up to its data."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError("it is of a version of the format in which no array of ours is written")
 
 
 def _damaged(folder: Path, name: str, wanted: str) -> ArtifactError:

@@ -46,7 +46,6 @@ from dupdetect.questions import Questions
 from dupdetect.results import Deduplication, Explanation
 from dupdetect.review.candidates import pair_key
 from dupdetect.tables import Source, Table
-from dupdetect.tables.cells import shown
 from dupdetect.text import canonical
 
 __all__ = ["QuestionIndex"]
@@ -740,10 +739,9 @@ def _checked_texts(texts: Iterable[str]) -> list[str]:
     found = list(texts)
     for number, item in enumerate(found, 1):
         if not isinstance(item, str):
-            kind = type(item).__name__
             raise InputError(
-                f"Texts must be a list of strings, and item {number} is {shown(repr(item))}, of type {kind}. Convert "
-                "it to str."
+                f"Texts must be a list of strings, and item {number} is of type {type(item).__name__}. Convert it to "
+                "str."
             )
     return found
 

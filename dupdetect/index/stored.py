@@ -42,8 +42,8 @@ class StoredTexts:
         """Return (n, dimension) float32, the vectors of these forms."""
         if progress is not None:
             progress(len(texts))
-        slots = [self._slot.get(text) for text in texts]
-        if None in slots:
+        slots = [self._slot[text] for text in texts if text in self._slot]
+        if len(slots) < len(texts):
             raise DamagedRowsError("a question has a text that is not among the texts")
         return self._vectors[slots]
 

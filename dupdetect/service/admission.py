@@ -52,16 +52,17 @@ class Admission:
         self._settings = settings
         self._metrics = metrics
         self._requests = 0
+        self._untaken = 0  # bytes of answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        status = 0
+        status = held = 0
 
         async def secured(message: Message) -> None:
-            nonlocal status
+            nonlocal status, held
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", ()))
@@ -69,7 +70,15 @@ class Admission:
                 is_page = there.get(b"content-type", b"").startswith(b"text/html")
                 added = {**_HEADERS, **_PAGE_HEADERS} if is_page else _HEADERS
                 message["headers"] = headers + [(name, value) for name, value in added.items() if name not in there]
-            await send(message)
+            size = len(message.get("body", b""))
+            held += size
+            self._untaken += size
+            if not size or message.get("more_body", False):
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            # The server hands this on when the caller has taken what came before it, and the answer counts until then.
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         try:
             await self._admit(scope, receive, secured)
@@ -80,6 +89,7 @@ class Admission:
                 raise
             await _answer(problem_of(error), secured)
         finally:
+            self._untaken -= held
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.observe_request(route, status, time.perf_counter() - start)
 
@@ -99,6 +109,12 @@ class Admission:
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"{self._requests:,} requests are being answered already. Try again in a second.",
                 {"retry-after": "1"},
+            )
+        if self._untaken > settings.answer_bytes and scope["path"] not in _OPEN:
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "Answers to earlier requests have not been taken yet. Read them, and try again in a few seconds.",
+                {"retry-after": "5"},
             )
         self._requests += 1
         try:

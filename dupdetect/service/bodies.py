@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from dupdetect.index import Hit
 from dupdetect.service.problems import invalid
@@ -17,9 +17,20 @@ from dupdetect.service.settings import Settings
 __all__ = ["AddBody", "CheckBody", "Health", "ScoreBody", "Scored", "Scores", "Similar", "SimilarBody", "check_limits"]
 
 _HALF = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _addressable(name: str) -> str:
+    """Return an id by which a question can be removed again; ValueError for one that no path of an address holds."""
+    if name in (".", ".."):
+        raise ValueError("`.` and `..` mean something else in an address, by which a question is removed")
+    if _CONTROL.search(name):
+        raise ValueError("line ends and control characters cannot stand in an address, by which a question is removed")
+    return name
+
 
 Text = Annotated[str, StringConstraints(strict=True)]
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"\S")]
+Name = Annotated[str, StringConstraints(strict=True, pattern=r"\S"), AfterValidator(_addressable)]
 
 
 class _Body(BaseModel):

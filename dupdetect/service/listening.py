@@ -19,6 +19,8 @@ from dupdetect.service.settings import is_loopback
 __all__ = ["bind", "only_here", "serve"]
 
 _HEAD_SECONDS = 15.0
+_TAKE_SECONDS = 15.0
+_ON_THE_WAY = 131_072  # bytes that the system keeps of an answer; in more, it would not show that a little was taken
 _STOP_SECONDS = 60  # for clients to take their answers; what they asked for is finished in any case
 
 
@@ -71,14 +73,19 @@ def serve(app: FastAPI, bound: socket.socket) -> bool:
 
 
 class _Impatient(H11Protocol):
-    """Closes connections on which the head of a request does not arrive in time."""
+    """Closes connections on which the head of a request does not arrive in time, or an answer is not taken: where for
+    so long nothing more of it could be sent."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._deadline: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # an answer is sent when all of it is on its way
+        with suppress(OSError):  # gone already
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_THE_WAY)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +95,32 @@ class _Impatient(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._forget()
+        self._taken()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait_for(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken()
+
+    def _wait_for(self, left: int) -> None:
+        """Look again later whether some of so many bytes has been taken."""
+        self._taken()
+        self._taking = self.loop.call_later(_TAKE_SECONDS, self._look_again, left)
+
+    def _look_again(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._wait_for(left)
+        else:
+            self.transport.abort()
+
+    def _taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE:

@@ -21,6 +21,7 @@ class Settings:
     text_length: characters of a text, an id or a label; more is 422.  most_hits: the largest k.
     batch: texts that are searched for together.  waiting: searches, and each other kind of work, that may wait for
     their turn; more is 429.  requests: that are read and answered at once; more is 429.
+    answer_bytes: of answers that their callers have not taken yet; while there are more, a request is 429.
     body_seconds: in which the body of a request must be there; else 408.
     """
 
@@ -32,6 +33,7 @@ class Settings:
     batch: int = 64
     waiting: int = 256
     requests: int = 512
+    answer_bytes: int = 64_000_000
     body_seconds: float = 30.0
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import sqlite3
 import subprocess
 import sys
@@ -605,7 +606,10 @@ def test_what_was_merged_counts_whatever_its_similarity(index):
     result = index.duplicates(estimated_precision=0.99)
     assert [(pair["left"], pair["right"]) for pair in result.run["merged"]] == [("1", "2"), ("2", "3")]
     assert result.run["merged"][1]["similarity"] < result.threshold
-    assert result.notes[-1].startswith("2 of the pairs count because somebody has merged them, 1 of them below")
+    # No pair counts but for these, so that the threshold is the one from which any would be as likely.
+    assert result.threshold > measured.similarity[0]
+    assert result.notes[-1].startswith("2 of the pairs count because somebody has merged them, 2 of them below")
+    assert "merged them, 1 of them below" in index.duplicates().notes[-1]
     assert len(result.ruled_out) == 0
     assert index.search("error 403 on login page", 2)[1].duplicate is False
     assert index.counts["merged"] == 2
@@ -696,6 +700,15 @@ def test_an_id_that_is_no_string_is_refused(index):
         with pytest.raises(InputError, match="ids must be strings, not 5 of type int"):
             use()
     assert len(index) == 2
+
+
+def test_texts_may_be_given_one_by_one(index):
+    texts = ["how do i pay", "where is my parcel"]
+    index.add(texts, labels=["a", "b"])
+    assert index.search_many(text for text in texts) == index.search_many(texts)
+    assert len(index.search_many(iter(texts))) == 2
+    assert index.classify_many(iter(texts)) == index.classify_many(texts)
+    assert [] not in index
 
 
 def test_the_number_of_hits_may_be_any_whole_number(index):
@@ -862,6 +875,99 @@ def test_a_damaged_index_says_so(index, damage, message):
             again.search("one")
 
 
+def _without_rules(change):
+    """Change the database, and none of what it refuses by itself holds it back."""
+
+    def damage(folder):
+        with contextlib.closing(sqlite3.connect(folder / "questions.sqlite", isolation_level=None)) as file:
+            file.execute("PRAGMA ignore_check_constraints = ON")
+            file.executescript(change)
+
+    return damage
+
+
+ASKS = {
+    "search": lambda index: index.search("how do i pay", 3),
+    "classify": lambda index: index.classify("how do i pay"),
+    "duplicates": lambda index: index.duplicates(),
+    "clusters": lambda index: index.clusters(),
+    "add": lambda index: index.add(["something else", "how do i pay more"], ids=["8", "9"]),
+    "remove": lambda index: index.remove(["1"]),
+    "list": list,
+    "get": lambda index: index["1"],
+    "version": lambda index: index.version,
+    "merge": lambda index: index.merge("1", "3"),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ("UPDATE state SET slots = -5", "search add remove"),
+        ("UPDATE state SET slots = 'abc'", "search add remove duplicates classify version"),
+        ("UPDATE state SET slots = 10000000000000", "search add"),
+        ("UPDATE state SET vectors = 'x/../../outside'", "search add remove"),
+        ("UPDATE state SET vectors = 0", "search add"),
+        ("UPDATE state SET version = x'00'", "search version"),
+        ("UPDATE state SET next_form = 'a'", "add"),
+        ("UPDATE state SET next_question = 0.5", "add"),
+        ("DELETE FROM state", "search add remove duplicates clusters classify version"),
+        ("UPDATE forms SET slot = -1 WHERE number = 1", "search classify duplicates"),
+        ("UPDATE forms SET slot = 999 WHERE number = 1", "search classify duplicates"),
+        ("UPDATE forms SET slot = 'a' WHERE number = 1", "search classify duplicates"),
+        ("UPDATE forms SET slot = 999, company = 'w', unknown = '[\"w\"]' WHERE number = 1", "search add duplicates"),
+        ("UPDATE forms SET company = 'w', unknown = '{' WHERE number = 1", "duplicates clusters"),
+        ("UPDATE forms SET company = 'w', unknown = '[1]' WHERE number = 1", "duplicates clusters"),
+        ("UPDATE forms SET company = 'w', unknown = '5' WHERE number = 1", "duplicates"),
+        ("UPDATE forms SET form = x'ff00' WHERE number = 1", "search duplicates clusters"),
+        ("UPDATE questions SET text = x'ff00' WHERE id = '1'", "search list get duplicates clusters merge"),
+        ("UPDATE questions SET label = x'ff00' WHERE id = '1'", "search classify list get duplicates"),
+        ("UPDATE questions SET text = 'quite another' WHERE id = '1'", "duplicates clusters"),
+        ("UPDATE questions SET form = 99 WHERE id = '1'", "search"),
+        ("DELETE FROM forms WHERE number = 1", "search duplicates clusters"),
+        ("DELETE FROM questions WHERE form = 1", "search duplicates clusters"),
+        ("INSERT INTO pairs VALUES (1, 99, 0.9)", "duplicates clusters"),
+        ("UPDATE pairs SET similarity = 'high'", "duplicates clusters"),
+        ("UPDATE pairs SET larger = x'00'", "duplicates clusters"),
+        ("INSERT INTO empty_slots VALUES (-3)", "search add"),
+    ],
+)
+def test_a_damaged_database_says_so_whatever_is_asked(index, change, asked):
+    """Never an error of Python's, and never an answer that is made of another text's vector."""
+    texts = ["how do i pay", "how do i pay it", "where is my parcel", "where is my parcel now"]
+    index.add(texts, ids=["1", "2", "3", "4"], labels=["a", "b", "c", "d"])
+    assert index.counts["pairs"] > 0
+    index.close()
+
+    def files():
+        return {file for file in index.folder.parent.rglob("*") if not file.name.startswith("questions.sqlite-")}
+
+    before = files()
+    _without_rules(change)(index.folder)
+    for name in asked.split():
+        with QuestionIndex.open(index.folder, DETECTOR) as again, pytest.raises(ArtifactError, match="damaged"):
+            ASKS[name](again)
+    assert files() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links and pipes as POSIX has them")
+@pytest.mark.parametrize("name", ["vectors-1.f32", "rounded-1.u8", "steps-1.f32"])
+def test_nothing_is_written_to_what_a_link_stands_for(index, tmp_path, name):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    place = index.folder / name
+    for make in (lambda: place.symlink_to(mine), lambda: place.symlink_to(tmp_path / "not there"),
+                 lambda: os.mkfifo(place), place.mkdir):  # fmt: skip
+        make()
+        with pytest.raises(ArtifactError, match="is a link, or no file"):
+            index.add(["one", "two"])
+        place.rmdir() if place.is_dir() else place.unlink()
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "not there").exists()
+    assert len(index) == 0
+    assert index.add(["one", "two"]).new_texts == 2
+
+
 def test_a_database_of_something_else_or_a_newer_format_is_refused(index):
     index.close()
     for pragma, message in (("user_version = 9", "has format 9"), ("application_id = 5", "no database of an index")):
@@ -883,7 +989,13 @@ def test_a_closed_index_says_so(index):
     (lambda index: index.search("x", 0), "k must be"),
     (lambda index: index.search("x", True), "k must be"),
     (lambda index: index.search_many("x"), "list of strings"),
-    (lambda index: index.search(None), "list of strings"),
+    (lambda index: index.search(None), "item 1 is of type NoneType"),
+    (lambda index: index.search_many(["a"] * 9 + [5, 6]), "item 10 is of type int"),
+    (lambda index: index.search_many(b"x"), "Put it in a list"),
+    (lambda index: index.classify_many([["x" * 999]]), "item 1 is of type list"),
+    (lambda index: index[[]], "ids must be strings"),
+    (lambda index: index.unmerge(np.int64(1), "4"), "ids must be strings"),
+    (lambda index: index.remove(b"1"), "ids must be a list of ids"),
     (lambda index: index.classify("x", top=0), "top must be"),
     (lambda index: index.classify("x", outsiders=1), "outsiders must be a share"),
     (lambda index: index.classify("x", outsiders=True), "outsiders must be a share"),

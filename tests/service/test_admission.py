@@ -199,8 +199,11 @@ def test_loopback(host, here):
 # Bodies, by ASGI itself: no client sends them like this ----------------------------------------------------------
 
 
-async def call(app, messages, *, method="POST", path="/v1/check", headers=()):
-    """Return status, headers and JSON of an answer to a body that comes in these messages; None where none came."""
+async def call(app, messages, *, method="POST", path="/v1/check", headers=(), taken=None):
+    """Return status, headers and JSON of an answer to a body that comes in these messages; None where none came.
+
+    taken: an awaitable function that waits, when the first part of the answer has come, until it is taken.
+    """
     left, sent = list(messages), []
 
     async def receive():
@@ -210,6 +213,8 @@ async def call(app, messages, *, method="POST", path="/v1/check", headers=()):
 
     async def send(message):
         sent.append(message)
+        if taken is not None and len(sent) > 2:
+            await taken()
 
     given = [(b"host", b"localhost"), (b"content-type", b"application/json"), *headers]
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
@@ -306,6 +311,32 @@ def test_more_requests_at_once_than_allowed_are_refused_and_health_is_not(tmp_pa
         assert (status, headers[b"retry-after"]) == (503, b"5")
         assert (await call(app, parts(b""), method="GET", path="/readyz"))[0] == 503
         assert (await call(app, parts(b""), method="GET", path="/healthz"))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_while_answers_are_not_taken_no_more_are_made_and_health_is_answered(tmp_path):
+    async def run():
+        service = Service(make_index(tmp_path), Settings(answer_bytes=100))
+        app = create_app(service)
+        await service.start()
+        body = parts(json.dumps({"text": "how do i open my account", "k": 5}).encode())
+        waiting, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def taken():
+            waiting.set()
+            await may_go_on.wait()
+
+        one = asyncio.create_task(call(app, body, path="/v1/similar", taken=taken))
+        await until(waiting.is_set)
+        status, headers, problem, _ = await call(app, body, path="/v1/similar")
+        assert (status, headers[b"retry-after"]) == (429, b"5")
+        assert "not been taken" in problem["detail"]
+        assert (await call(app, parts(b""), method="GET", path="/readyz"))[0] == 200
+        may_go_on.set()
+        assert len((await one)[2]["hits"]) == 5
+        assert (await call(app, body, path="/v1/similar"))[0] == 200
+        await service.stop()
 
     asyncio.run(run())
 

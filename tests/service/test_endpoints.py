@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from dataclasses import asdict
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -106,6 +107,14 @@ def test_questions_are_added_found_and_removed(client):
     assert len(index_of(client)) == len(TEXTS)
 
 
+@pytest.mark.parametrize("name", ["...", ".a", "a/../b", "/", "//a", "a b", "é\u00a0🎉", "?#[]@", "\\"])
+def test_whatever_is_added_can_be_removed(client, name):
+    added = client.post("/v1/questions", json={"questions": [{"id": name, "text": "a text of its own"}]})
+    assert added.json()["ids"] == [name]
+    assert client.delete(f"/v1/questions/{quote(name, safe='')}").json() == {"questions": 1, "texts": 1}
+    assert name not in index_of(client)
+
+
 def test_an_id_that_is_there_with_another_text_or_label_is_a_conflict_and_nothing_is_added(client, tmp_path):
     for other in ({"id": "q0", "text": "another text"}, {"id": "q0", "text": TEXTS[0], "label": "a class"}):
         new = {"id": "new", "text": "new"}
@@ -142,6 +151,12 @@ def test_an_id_that_is_there_with_another_text_or_label_is_a_conflict_and_nothin
         ("questions", {"questions": [{"id": "a"}]}, "questions.0.text", "required"),
         ("questions", {"questions": [{"id": "", "text": "a"}]}, "questions.0.id", "match"),
         ("questions", {"questions": [{"id": " ", "text": "a"}]}, "questions.0.id", "match"),
+        ("questions", {"questions": [{"id": ".", "text": "a"}]}, "questions.0.id", "something else in an address"),
+        ("questions", {"questions": [{"id": "..", "text": "a"}]}, "questions.0.id", "something else in an address"),
+        *(
+            ("questions", {"questions": [{"id": f"a{sign}b", "text": "a"}]}, "questions.0.id", "control characters")
+            for sign in "\n\r\x00\x7f\x85\u2028"
+        ),
         ("questions", {"questions": [{"id": 1, "text": "a"}]}, "questions.0.id", "string"),
         ("questions", {"questions": [{"id": "a" * 201, "text": "a"}]}, "questions.0.id", "201 characters"),
         ("questions", {"questions": [{"id": "a", "text": "a", "label": "b" * 201}]}, "questions.0.label", "201"),

@@ -217,6 +217,49 @@ def test_a_connection_without_a_whole_head_is_closed_in_time_and_others_are_not(
     asyncio.run(run())
 
 
+def test_an_answer_that_is_not_taken_is_given_up_and_one_that_is_taken_slowly_is_not(made, monkeypatch):
+    monkeypatch.setattr(listening, "_TAKE_SECONDS", 0.4)
+    size = 8_000_000
+    ended = []
+
+    async def run():
+        async def large(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+            await send({"type": "http.response.body", "body": b"x" * size, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            ended.append(scope["path"])
+
+        config = uvicorn.Config(large, http=listening._Impatient, lifespan="off", log_config=None)
+        server = uvicorn.Server(config)
+        bound = listening.bind("127.0.0.1", 0)
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        (_, deaf), (reader, slow) = [
+            await asyncio.open_connection(*bound.getsockname()[:2], limit=2**16) for _ in range(2)
+        ]
+        deaf.transport.pause_reading()
+        deaf.write(b"GET /deaf HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        slow.write(b"GET /slow HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        received = 0
+        while part := await reader.read(400_000):
+            received += len(part)
+            if received < size // 2:
+                await asyncio.sleep(0.05)
+        assert received > size
+        async with asyncio.timeout(20):
+            while len(ended) < 2:
+                await asyncio.sleep(0.01)
+        assert not any(one.transport.get_write_buffer_size() for one in server.server_state.connections)
+        server.should_exit = True
+        await serving
+        for writer in (deaf, slow):
+            writer.close()
+
+    asyncio.run(run())
+    assert set(ended) == {"/deaf", "/slow"}
+
+
 def test_an_application_can_be_made_of_a_folder(made):
     with TestClient(create_app(made, Settings(most_hits=1)), base_url=LOCAL) as client:
         assert client.post("/v1/check", json={"text": "how do i pay"}).json()["best"]["id"] == "pay"
