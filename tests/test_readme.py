@@ -185,6 +185,18 @@ def test_the_join_is_as_much_faster_as_was_recorded():
     assert run["differences_within_rounding"] == 0
 
 
+def test_a_million_texts_are_compared_as_recorded():
+    record = json.loads((RESULTS / "large_join.json").read_text())
+    run = record["join"]
+    said = f"{record['rows']:,} texts were compared in {run['seconds']:.0f} s and {run['peak_memory_mb'] / 1000:.1f} GB"
+    assert said in " ".join(README.split())
+    assert run["sha256"] == record["resumed"]["sha256"]
+
+
+def test_the_tables_of_the_benchmark_are_the_recorded_ones():
+    assert (RESULTS / "benchmark.md").read_text().strip() in README
+
+
 def test_what_was_shipped_is_what_was_measured():
     """The numbers in the results belong to the encoder in the package."""
     manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())
