@@ -35,6 +35,7 @@ from dupdetect.search.exact import (
     Neighbours,
     SimilarPairs,
     TooManyPairsError,
+    rows_to_join,
     unit_rows,
 )
 from dupdetect.search.finished import FinishedBlocks, Found
@@ -64,11 +65,7 @@ def similar_pairs_on(
     Raises MissingExtraError without torch, InputError where the memory of the device does not suffice.
     """
     torch = _library(device)
-    embeddings = unit_rows(embeddings, "embeddings")
-    if not -1.0 <= threshold <= 1.0:
-        raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
-    if block_rows < 1:
-        raise InputError(f"block_rows must be at least 1, not {block_rows}.")
+    embeddings = rows_to_join(embeddings, threshold, block_rows)
     n = len(embeddings)
     starts = range(0, n, block_rows)
     finished: dict[int, Found] | FinishedBlocks = {}
