@@ -8,7 +8,7 @@ it, therefore do not depend on row order, block size or thread count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
 UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a row may be."""
 
+_PRODUCT_ROWS = 1024  # on either side of a product, whose result then stays in the cache
 _RESCORE_ROWS = 256  # copies of so few stay in the cache, and in memory that need not be asked for anew each time
 # Where more than one pair in so many is a candidate, a float32 product finds far fewer, and looking at each is slower.
 _CANDIDATES = 64
@@ -40,25 +41,34 @@ _CANDIDATES = 64
 class Block:
     """Rows that are compared in one go.
 
-    start: the number of the first.  rows: (m, d) float32 unit rows.  integers: for a product that finds candidates;
-    None where one of float32 does.
+    start: the number of the first.  rows: (m, d) float32 unit rows.  integers: of all of them in order, some rows each,
+    for products that find candidates; none where one of float32 does.
     """
 
     start: int
     rows: NDArray[np.float32]
-    integers: IntegerBlock | None
+    integers: tuple[IntegerBlock, ...]
 
     @classmethod
     def of(cls, start: int, rows: NDArray[np.float32], short: NDArray[np.float32] | None) -> Block:
         """short: (m, e) float32, e <= d, whose products are not below those of the rows (`shorter_rows`), if any."""
-        few = short is not None and rows.shape[1] < MOST_DIMENSIONS
-        return cls(start, rows, IntegerBlock.of(short) if short is not None and few else None)
+        if short is None or rows.shape[1] >= MOST_DIMENSIONS:
+            return cls(start, rows, ())
+        parts = range(0, len(short), _PRODUCT_ROWS)
+        return cls(start, rows, tuple(IntegerBlock.of(short[part : part + _PRODUCT_ROWS]) for part in parts))
+
+    def portions(self) -> Iterator[tuple[slice, IntegerBlock]]:
+        """Yield which rows each of `integers` holds, and it."""
+        start = 0
+        for integers in self.integers:
+            yield slice(start, start + len(integers.left)), integers
+            start += len(integers.left)
 
 
 def pairs_of_blocks(one: Block, other: Block, threshold: float, products: IntegerProducts | None) -> Found:
     """Return every pair of a row of `one` and a row of `other`, `one` itself or a later one, at or above the threshold.
 
-    left < right; by left, then right.  products: None where the blocks have no integers.
+    left < right, in no order.  products: None where the blocks have no integers.
     """
     i, j = _candidates(one, other, threshold, products)
     if one.start == other.start:
@@ -74,13 +84,27 @@ def _candidates(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places of all pairs that can reach the threshold, and of some just below."""
     cut = np.float32(threshold - float32_error(one.rows.shape[1]))
-    if products is not None and one.integers is not None and other.integers is not None:
-        places = products.candidates(one.integers, other.integers, threshold)
-        if len(places) * _CANDIDATES <= len(one.rows) * len(other.rows):
-            i, j = np.divmod(places, len(other.rows))
-            near = of_pairs(_float32_products, one.rows, i, other.rows, j) >= cut
-            return i[near], j[near]
-    return np.divmod(np.flatnonzero(one.rows @ other.rows.T >= cut), len(other.rows))
+    if products is None or not one.integers or not other.integers:
+        return _near(one.rows, other.rows, cut)
+    proposed = []
+    for rows, left in one.portions():
+        for columns, right in other.portions():
+            places = products.candidates(left, right, threshold)
+            if len(places) * _CANDIDATES <= left.left.shape[0] * right.right.shape[1]:
+                i, j = np.divmod(places, right.right.shape[1])
+            else:
+                i, j = _near(one.rows[rows], other.rows[columns], cut)
+            proposed.append((i + rows.start, j + columns.start))
+    # Looked at together: to begin with those of one product takes as long as to look at hundreds.
+    i, j = (np.concatenate(places) for places in zip(*proposed, strict=True))
+    near = of_pairs(_float32_products, one.rows, i, other.rows, j) >= cut
+    return i[near], j[near]
+
+
+def _near(
+    left: NDArray[np.float32], right: NDArray[np.float32], cut: np.float32
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.divmod(np.flatnonzero(left @ right.T >= cut), len(right))
 
 
 def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:

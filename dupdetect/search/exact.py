@@ -39,7 +39,8 @@ __all__ = [
 
 # Below it, starting the integer products takes longer than it saves.
 _FEW_ROWS = 2048
-_AHEAD = 4  # blocks per thread that are computed before they are asked for
+_STRIP = 16  # blocks
+_AHEAD = 4  # strips per thread that are computed before they are asked for
 
 
 class TooManyPairsError(Exception):
@@ -140,41 +141,57 @@ def similar_pairs(
         finished = FinishedBlocks(work, embeddings, threshold, block_rows)
     starts = range(0, n, block_rows)
     left = [start for start in starts if start not in finished]
-    done = n * (n - 1) // 2 - sum(_compared(n, block_rows, block) for block in _blocks(n, block_rows, left))
+    done = n * (n - 1) // 2 - sum(map(join.compared, join.strips(left)))
     if progress and done:
         progress(done)
     count = sum(len(finished[start][0]) for start in starts if start in finished)
     if most is not None and count > most:
         raise TooManyPairsError
-    found = zip(_blocks(n, block_rows, left), _in_order(join.block, _blocks(n, block_rows, left)), strict=True)
-    for start, row in itertools.groupby(found, key=lambda block_and_pairs: block_and_pairs[0][0]):
+    found = zip(join.strips(left), _in_order(join.pairs, join.strips(left)), strict=True)
+    for start, row in itertools.groupby(found, key=lambda strip_and_pairs: strip_and_pairs[0][0]):
         parts = []
-        for block, pairs in row:
+        for strip, pairs in row:
             parts.append(pairs)
             count += len(pairs[0])
             if most is not None and count > most:
                 raise TooManyPairsError
             if progress:
-                progress(_compared(n, block_rows, block))
+                progress(join.compared(strip))
         finished[start] = sorted_pairs(parts)
     return SimilarPairs(*joined([finished[start] for start in starts]))
 
 
 class _Join:
-    """What the blocks of one join have in common."""
+    """What the parts of one join have in common: a block of rows is compared with strips of blocks, from itself on."""
 
     def __init__(self, embeddings: NDArray[np.float32], threshold: float, block_rows: int) -> None:
         n = len(embeddings)
-        self.threshold, self.block_rows = threshold, block_rows
+        self.embeddings, self.threshold, self.block_rows = embeddings, threshold, block_rows
         self.products = IntegerProducts() if n > _FEW_ROWS else None
         short = shorter_rows(embeddings, threshold) if n > _FEW_ROWS else None
         rows = [slice(start, start + block_rows) for start in range(0, n, block_rows)]
         self.blocks = [Block.of(part.start, embeddings[part], None if short is None else short[part]) for part in rows]
 
-    def block(self, start: int, other: int) -> Found:
-        """Return the pairs of the rows from `start` and those from `other` on; left < right."""
-        first, second = self.blocks[start // self.block_rows], self.blocks[other // self.block_rows]
-        return pairs_of_blocks(first, second, self.threshold, self.products)
+    def strips(self, starts: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Yield (first row, first column) of each strip of the blocks that begin at `starts`."""
+        for start in starts:
+            for other in range(start, len(self.embeddings), self.block_rows * _STRIP):
+                yield start, other
+
+    def pairs(self, start: int, other: int) -> Found:
+        """Return the pairs of the rows of a block and the columns of a strip; left < right, in no order."""
+        first = start // self.block_rows, other // self.block_rows
+        one, strip = self.blocks[first[0]], self.blocks[first[1] : first[1] + _STRIP]
+        integers = tuple(itertools.chain.from_iterable(block.integers for block in strip))
+        columns = self.embeddings[other : other + self.block_rows * _STRIP]
+        return pairs_of_blocks(one, Block(other, columns, integers), self.threshold, self.products)
+
+    def compared(self, strip: tuple[int, int]) -> int:
+        """Return how many pairs there are of its rows and columns."""
+        left = len(self.embeddings)
+        rows, columns = min(self.block_rows, left - strip[0]), min(self.block_rows * _STRIP, left - strip[1])
+        itself = rows * (rows + 1) // 2 if strip[0] == strip[1] else 0
+        return rows * columns - itself
 
 
 def nearest(
@@ -216,27 +233,14 @@ def nearest(
     return Neighbours(rows, similarity)
 
 
-def _blocks(n: int, block_rows: int, starts: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield (row offset, column offset) of each block on or above the diagonal whose rows begin at one of `starts`."""
-    for start in starts:
-        for other in range(start, n, block_rows):
-            yield start, other
-
-
-def _compared(n: int, block_rows: int, block: tuple[int, int]) -> int:
-    """Return the number of pairs that a block has above the diagonal."""
-    rows, columns = (min(block_rows, n - offset) for offset in block)
-    return rows * (rows - 1) // 2 if block[0] == block[1] else rows * columns
-
-
-def _in_order(block: Callable[[int, int], Found], blocks: Iterable[tuple[int, int]]) -> Iterator[Found]:
-    """Yield `block` of each of `blocks`, computed by all cores, at most a few blocks ahead."""
+def _in_order(pairs: Callable[[int, int], Found], strips: Iterable[tuple[int, int]]) -> Iterator[Found]:
+    """Yield `pairs` of each of `strips`, computed by all cores, at most a few strips ahead."""
     threads = usable_cores()
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[Found]] = deque()
     try:
-        for start, other in blocks:
-            waiting.append(pool.submit(block, start, other))
+        for start, other in strips:
+            waiting.append(pool.submit(pairs, start, other))
             if len(waiting) > _AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
