@@ -68,6 +68,7 @@ class _Marks(dict[str, int]):
 _MARKS = _Marks()
 _PLAIN = _Plain({code: character or "" for code, character in _TYPOGRAPHY.items()})
 _PRINTABLE = _Printable()
+_NOT_PLAIN = re.compile("[<&`]")
 _NO_MARKUP = str.maketrans("<>&", "   ")
 _END = ".?!\u3002\uff01\uff1f\u061f "
 
@@ -92,6 +93,8 @@ def canonical(text: str) -> str:
     >>> canonical("  How do I reset\\u00a0my <b>password</b>?? ")
     'how do i reset my password'
     """
+    if text.isascii() and text.isprintable() and not _NOT_PLAIN.search(text):
+        return _without_end(text.lower())  # what nearly all texts need
     for _ in range(_ROUNDS):
         form = _fold(text)
         if form == text:
@@ -119,7 +122,10 @@ def _fold(text: str) -> str:
         text = text.replace("`", "'")
     if not text.isprintable():
         text = text.translate(_PRINTABLE)
-    text = unicodedata.normalize("NFC", text.lower())
+    return _without_end(unicodedata.normalize("NFC", text.lower()))
+
+
+def _without_end(text: str) -> str:
     text = " ".join(text.split())
     return text.rstrip(_END) or text
 

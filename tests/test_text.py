@@ -121,6 +121,12 @@ def test_a_text_of_punctuation_is_not_blank(text):
     assert not is_blank(text)
 
 
+@given(st.text("aB1 .?!:'\"`&;<>/#xp\t", max_size=30))
+def test_plain_texts_have_the_form_that_they_have_beside_an_invisible_character(text):
+    """Texts of plain characters alone take a short cut."""
+    assert canonical(text) == canonical(f"\u200b{text}")
+
+
 @given(st.text(max_size=60))
 def test_the_form_of_a_form_is_itself(text):
     assert canonical(canonical(text)) == canonical(text)
