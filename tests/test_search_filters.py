@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dupdetect.search import cosine, exact, similar_pairs
 from dupdetect.search.integers import IntegerBlock, IntegerProducts
+from dupdetect.search.marked import marked_places
 from dupdetect.search.shorter import shorter_rows
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -149,3 +150,10 @@ def test_the_graph_is_what_the_script_makes():
     code = """import sys, make_product as made
 sys.exit(made.PATH.read_bytes() != made.product().SerializeToString(deterministic=True))"""
     assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.3, 1])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (40, 123), (0, 4), (7, 0)])
+def test_marked_places_are_those_of_numpy(shape, share):
+    marked = np.random.default_rng(0).random(shape) < share
+    assert marked_places(marked).tolist() == np.flatnonzero(marked).tolist()

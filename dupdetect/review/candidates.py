@@ -30,6 +30,7 @@ from dupdetect.errors import ArtifactError, DupdetectError, InputError
 from dupdetect.frozen import Frozen
 from dupdetect.progress import Progress
 from dupdetect.search import SimilarPairs, float32_error
+from dupdetect.search.marked import marked_places
 from dupdetect.tables import read_table
 from dupdetect.text import canonical
 
@@ -238,7 +239,7 @@ def _bands_below(
             for start in range(low, high, _COLUMNS):
                 columns = np.arange(start, min(start + _COLUMNS, high))
                 product = texts.vectors.products(rows, columns)
-                i, j = np.nonzero(product >= np.float32(floor - error))
+                i, j = np.divmod(marked_places(product >= np.float32(floor - error)), len(columns))
                 left, right, similarity = rows[i], columns[j], product[i, j].astype(np.float64)
                 # Each pair once, from the drawn text with the lower number where both are drawn.
                 once = (left < right) | ((left > right) & ~is_drawn[right])

@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.search.marked import marked_places
+
 __all__ = ["MOST_DIMENSIONS", "IntegerBlock", "IntegerProducts"]
 
 MOST_DIMENSIONS = 130_000
 
 _GRAPH = Path(__file__).with_name("product.onnx")
 _LEFT, _RIGHT, _ZERO = 127, 63, 128
-_WORD = 8
 # The decision is made on a similarity rounded to float32, and the bound itself is a sum of rounded numbers.
 _SLACK = 1e-6
 
@@ -90,7 +91,7 @@ class IntegerProducts:
         products = self.products(first.left, second.right)
         bound = first.left_error * second.right_norm + first.norm * second.right_error
         cut = np.floor((threshold - bound - _SLACK) / (first.left_step * second.right_step))
-        return _places(products >= np.int32(max(cut, np.iinfo(np.int32).min)))
+        return marked_places(products >= np.int32(max(cut, np.iinfo(np.int32).min)))
 
     def products(self, left: NDArray[np.uint8], right: NDArray[np.int8]) -> NDArray[np.int32]:
         """Return (m, n) products of rows (m, d), the integers plus 128, and columns (d, n), within ±63.
@@ -108,15 +109,6 @@ class IntegerProducts:
         binding.bind_output("products", "cpu", 0, np.int32, products.shape, products.ctypes.data)
         self._session.run_with_iobinding(binding)
         return products
-
-
-def _places(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return `np.flatnonzero(marked)`, faster where few are marked: eight at a time are looked at first."""
-    flat = marked.ravel()
-    whole = len(flat) - len(flat) % _WORD
-    words = np.flatnonzero(flat[:whole].view(np.uint64) != 0)
-    places = (words[:, None] * _WORD + np.arange(_WORD)).ravel()
-    return np.concatenate([places[flat[places]], np.flatnonzero(flat[whole:]) + whole])
 
 
 def _longest(rows: NDArray[np.float64]) -> float:
