@@ -31,7 +31,7 @@ from dupdetect.encoder import Progress
 from dupdetect.encoder.tokens import Tokens
 from dupdetect.errors import ArtifactError
 
-__all__ = ["OnnxEncoder"]
+__all__ = ["OnnxEncoder", "batches"]
 
 _MODEL = "model.onnx"
 _TOKENIZER = "tokenizer.json"
@@ -129,7 +129,7 @@ class OnnxEncoder:
 
         pool = ThreadPoolExecutor(self._threads)
         try:
-            for finished in pool.map(run, _batches([len(row) for row in ids])):
+            for finished in pool.map(run, batches([len(row) for row in ids])):
                 if progress is not None:
                     progress(finished)
         finally:
@@ -148,7 +148,7 @@ class OnnxEncoder:
         return self._tokens.unknown_words(texts)
 
 
-def _batches(lengths: list[int]) -> Iterator[list[int]]:
+def batches(lengths: list[int]) -> Iterator[list[int]]:
     """Yield the rows in batches of equal length, short ones first, each at most `_TOKENS_PER_BATCH` (or one text)."""
     batch: list[int] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
