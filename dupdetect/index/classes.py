@@ -20,15 +20,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.index.checked import slots_of, strings
+from dupdetect.index.results import Classification, ClassMatch
+from dupdetect.index.searching import Scored
 from dupdetect.index.snapshot import Snapshot
 from dupdetect.search import cosine, float32_error
 
-__all__ = ["class_limit", "nearest_of_others", "outsiders_limit"]
+__all__ = ["class_limit", "classification", "nearest_of_others", "outsiders_limit", "reach_classes"]
 
 _ASKED = 1_024  # questions that are asked, where there are so many; one of each class at least
 _ROWS = 8_192
@@ -107,3 +110,33 @@ def class_limit(connection: sqlite3.Connection, snapshot: Snapshot, share: float
             rows = snapshot.vectors.rows[slots[group]]
             similarity[group[some]] = nearest_of_others(rows, classes[group], some)
     return outsiders_limit(similarity[asked], classes[asked], share)
+
+
+def reach_classes(scored: Sequence[Scored], top: int) -> int | None:
+    """Return how many of the best have `top` classes among them; None where all have not."""
+    seen: set[str | None] = set()
+    for count, one in enumerate(scored, 1):
+        seen.add(one.known.label)
+        if len(seen) == top:
+            return count
+    return None
+
+
+def classification(
+    text: str, scored: Sequence[Scored], top: int, threshold: float, outsiders: float | None
+) -> Classification:
+    best: dict[str, ClassMatch] = {}
+    for one in scored:
+        label = str(one.known.label)
+        if label not in best and len(best) < top:
+            known = one.known
+            best[label] = ClassMatch(
+                label, known.id, known.text, one.similarity, one.probability, one.duplicate, one.guards
+            )
+    ranking = tuple(best.values())
+    if not ranking:
+        return Classification(text, None, 0.0, (), threshold, outsiders)
+    near_enough = scored[0].duplicate or scored[0].score >= threshold
+    return Classification(
+        text, ranking[0].label if near_enough else None, ranking[0].probability, ranking, threshold, outsiders
+    )

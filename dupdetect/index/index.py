@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.atomic import atomic_folder
-from dupdetect.deduplicating import deduplicated
 from dupdetect.detector import Detector
 from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import LimitedVocabulary
@@ -22,14 +20,13 @@ from dupdetect.encoder.cache import uncached
 from dupdetect.errors import ArtifactError, InputError
 from dupdetect.index import changes
 from dupdetect.index.checked import DamagedRowsError, read_state, strings
-from dupdetect.index.classes import class_limit
+from dupdetect.index.classes import class_limit, classification, reach_classes
+from dupdetect.index.duplicates import KnownDuplicates, StoredQuestions, clusters_of, known_duplicates
 from dupdetect.index.manifest import DETECTOR, MANIFEST, IndexManifest, read_manifest, write_manifest
 from dupdetect.index.results import (
     Added,
     Check,
     Classification,
-    ClassMatch,
-    ClusterMember,
     Hit,
     KnownCluster,
     KnownQuestion,
@@ -39,13 +36,10 @@ from dupdetect.index.rows import Rows, id_of, rows_of
 from dupdetect.index.searching import Scored, best_texts, labelled_slots
 from dupdetect.index.snapshot import Snapshot, load_snapshot
 from dupdetect.index.store import IndexStore, make_store
-from dupdetect.index.stored import MergedPairs, StoredPairs, StoredTexts, form_hash
-from dupdetect.keep import parse_keep
+from dupdetect.index.stored import form_hash
 from dupdetect.progress import Progress, silent
-from dupdetect.questions import Questions
 from dupdetect.results import Deduplication, Explanation
 from dupdetect.review.candidates import pair_key
-from dupdetect.tables import Source, Table
 from dupdetect.text import canonical
 
 __all__ = ["QuestionIndex"]
@@ -440,13 +434,13 @@ class QuestionIndex:
                 encoded,
                 self._calibration,
                 ranked,
-                lambda scored: _reach_classes(scored, ranked),
+                lambda scored: reach_classes(scored, ranked),
                 wanted,
             )
             limit = self._class_limit(connection, snapshot, float(outsiders))
         told = None if limit is None else float(outsiders)
         threshold = self._calibration.threshold if limit is None else min(limit, self._calibration.threshold)
-        return [_classification(text, scored, top, threshold, told) for text, scored in zip(texts, found, strict=True)]
+        return [classification(text, scored, top, threshold, told) for text, scored in zip(texts, found, strict=True)]
 
     def duplicates(
         self,
@@ -464,42 +458,11 @@ class QuestionIndex:
         told_apart: more keys of pairs that a reviewer has told apart; they do not count although somebody has merged
         them.  estimated_precision: as there.
         """
-        return self._deduplicated(told_apart, estimated_precision, progress, joined_alone=False)[0]
+        return self._duplicates(told_apart, estimated_precision, progress, joined_alone=False).result
 
     def clusters(self) -> tuple[KnownCluster, ...]:
         """Return the clusters of `duplicates`, those of two questions or more, largest first, in less time."""
-        result, merged, chosen = self._deduplicated((), None, silent, joined_alone=True)
-        text_of = result.text_of.tolist()
-        put_together: dict[int, list[tuple[str, str, float]]] = {}
-        row_of = {name: row for row, name in enumerate(result.questions.ids)} if merged else {}
-        for pair in result.run.get("merged", ()):
-            at = int(result.cluster_id[row_of[pair["left"]]])
-            put_together.setdefault(at, []).append((pair["left"], pair["right"], pair["similarity"]))
-        labels = result.questions.table.column("label")
-        found = []
-        for cluster in result.clusters:
-            members = []
-            for row in cluster.rows:
-                survivor = int(result.duplicate_of[row])
-                stays = survivor < 0
-                members.append(
-                    ClusterMember(
-                        id=result.questions.ids[row],
-                        text=result.questions.texts[row],
-                        label=labels[row] or None,
-                        duplicate_of=None if stays else result.questions.ids[survivor],
-                        similarity=None if stays else float(result.similarity[row]),
-                        probability=None if stays else float(result.probability[row]),
-                        merged=not stays and _both(text_of[row], text_of[survivor]) in merged,
-                        chosen=stays and row in chosen,
-                    )
-                )
-            found.append(
-                KnownCluster(
-                    form_hash(canonical(members[0].text)).hex(), tuple(members), tuple(put_together.get(cluster.id, ()))
-                )
-            )
-        return tuple(found)
+        return clusters_of(self._duplicates((), None, silent, joined_alone=True))
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -582,103 +545,18 @@ class QuestionIndex:
             known = self._limit = (snapshot.version, outsiders, class_limit(connection, snapshot, outsiders))
         return known[2]
 
-    def _deduplicated(
-        self,
-        told_apart: Collection[str],
-        estimated_precision: float | None,
-        progress: Progress,
-        *,
-        joined_alone: bool,
-    ) -> tuple[Deduplication, frozenset[tuple[int, int]], frozenset[int]]:
-        """Return the duplicates among all questions or, which are the same, among those that are like another; the
-        pairs of texts, by their numbers in `text_of`, that somebody has merged; and the rows that somebody chose."""
-        where = (
-            "WHERE form IN (SELECT smaller FROM pairs UNION SELECT larger FROM pairs "
-            "UNION SELECT a.number FROM merged JOIN forms a ON a.hash = first JOIN forms b ON b.hash = second "
-            "UNION SELECT b.number FROM merged JOIN forms a ON a.hash = first JOIN forms b ON b.hash = second "
-            "UNION SELECT form FROM questions GROUP BY form HAVING count(*) > 1) AND form IS NOT NULL "
-        )
+    def _duplicates(
+        self, told_apart: Collection[str], estimated_precision: float | None, progress: Progress, *, joined_alone: bool
+    ) -> KnownDuplicates:
         with self._looking() as (connection, snapshot):
-            rows = connection.execute(
-                f"SELECT id, text, coalesce(label, '') FROM questions {where if joined_alone else ''}ORDER BY number"  # noqa: S608
-            ).fetchall()
-            for row in rows:
-                strings(row)
-            texts = StoredTexts(connection, snapshot.vectors.rows, self.detector.encoder.fingerprint)
-            pairs = StoredPairs(connection)
-            apart = snapshot.told_apart.union(told_apart)
-            merged = MergedPairs(connection, snapshot.vectors.rows, apart)
-            chosen = changes.chosen(connection)
-        table = Table(("id", "text", "label"), tuple(rows), Source(str(self.folder), "index"))
-        asked = Questions(
-            tuple(text for _, text, _ in rows), tuple(name for name, _, _ in rows), table, ("text",), "id"
-        )
-        row_of = {name: row for row, (name, _, _) in enumerate(rows)} if chosen else {}
-        stays = [row_of[name] for name in chosen if name in row_of]
-        try:
-            result = deduplicated(
-                asked,
-                texts,
-                self._calibration,
-                self.detector.guards,
-                parse_keep("first"),
-                model=self.detector.name,
-                search="exact",
-                work=None,
-                told_apart=apart,
-                without_boilerplate=False,
-                estimated_precision=estimated_precision,
-                progress=progress,
-                find=pairs.of,
-                merged=merged.of,
-                stays=stays,
+            fingerprint = self.detector.encoder.fingerprint
+            stored = StoredQuestions.read(
+                connection, snapshot, self.folder, fingerprint, told_apart, joined_alone=joined_alone
             )
+        try:
+            return known_duplicates(stored, self.detector, estimated_precision, progress)
         except DamagedRowsError:
             raise self._store.damaged() from None
-        count = result.run["encoded_texts"]
-        result = replace(result, run={**result.run, "encoded_texts": 0, "cached_texts": count})
-        result, both = _with_merged(result, merged)
-        return result, both, frozenset(stays)
-
-
-def _with_merged(result: Deduplication, merged: MergedPairs) -> tuple[Deduplication, frozenset[tuple[int, int]]]:
-    """Return a result that tells which of its pairs somebody has merged; and these, by their numbers in `text_of`."""
-    if not merged.forms:
-        return result, frozenset()
-    number = {canonical(text): slot for text, slot in zip(result.questions.texts, result.text_of.tolist(), strict=True)}
-    both = frozenset(_both(number[form], number[other]) for form, other in merged.forms)
-    texts, pairs = result.text_of.tolist(), result.pairs
-    of_pair = [
-        _both(texts[a], texts[b]) in both for a, b in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
-    ]
-    of_row = [
-        survivor >= 0 and _both(texts[row], texts[survivor]) in both
-        for row, survivor in enumerate(result.duplicate_of.tolist())
-    ]
-    ids = result.questions.ids
-    listed = [
-        {"left": ids[pairs.left[place]], "right": ids[pairs.right[place]], "similarity": float(pairs.similarity[place])}
-        for place in np.flatnonzero(of_pair).tolist()
-    ]
-    below = sum(pair["similarity"] < result.threshold for pair in listed)
-    note = (
-        f"{len(listed):,} of the pairs count because somebody has merged them, {below:,} of them below the threshold: "
-        "their similarity is the measured one, and their probability is given as 1. run.json lists them."
-    )
-    return (
-        replace(
-            result,
-            pairs=replace(pairs, probability=np.where(of_pair, 1.0, pairs.probability)),
-            probability=np.where(of_row, 1.0, result.probability),
-            notes=(*result.notes, note),
-            run={**result.run, "merged": listed},
-        ),
-        both,
-    )
-
-
-def _both(text: int, other: int) -> tuple[int, int]:
-    return min(text, other), max(text, other)
 
 
 def _hit(scored: Scored) -> Hit:
@@ -693,36 +571,6 @@ def _hit(scored: Scored) -> Hit:
         duplicate=scored.duplicate,
         guards=scored.guards,
         same_text=scored.same_text,
-    )
-
-
-def _reach_classes(scored: Sequence[Scored], top: int) -> int | None:
-    """Return how many of the best have `top` classes among them; None where all have not."""
-    seen: set[str | None] = set()
-    for count, one in enumerate(scored, 1):
-        seen.add(one.known.label)
-        if len(seen) == top:
-            return count
-    return None
-
-
-def _classification(
-    text: str, scored: Sequence[Scored], top: int, threshold: float, outsiders: float | None
-) -> Classification:
-    best: dict[str, ClassMatch] = {}
-    for one in scored:
-        label = str(one.known.label)
-        if label not in best and len(best) < top:
-            known = one.known
-            best[label] = ClassMatch(
-                label, known.id, known.text, one.similarity, one.probability, one.duplicate, one.guards
-            )
-    ranking = tuple(best.values())
-    if not ranking:
-        return Classification(text, None, 0.0, (), threshold, outsiders)
-    near_enough = scored[0].duplicate or scored[0].score >= threshold
-    return Classification(
-        text, ranking[0].label if near_enough else None, ranking[0].probability, ranking, threshold, outsiders
     )
 
 
