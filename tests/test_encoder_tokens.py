@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import dupdetect
 from dupdetect.encoder.tokens import Tokens
+from dupdetect.encoder.words import WordTokens
 
 CONTENT = (Path(dupdetect.__file__).parent / "pretrained" / "tokenizer.json").read_bytes()
 
@@ -94,3 +95,62 @@ def test_without_a_longest_length_all_tokens_are_read():
     assert len(ids) == 1000
     assert ids.dtype == np.int64
     assert tokens.truncated(["word " * 1000, "x" * 20_001]).tolist() == [False, True]
+
+
+@pytest.fixture(scope="module", params=[(None, False), (16, True), (4, True)], ids=str)
+def tokens(request):
+    longest, special = request.param
+    return Tokens(CONTENT, max_length=longest, special=special)
+
+
+class TestWordByWord:
+    """Plain texts are tokenised word by word, and get the tokens that the tokenizer gives them as wholes."""
+
+    TEXTS = (
+        st.text("aB1 .?!:'\"`[]{}<>/#_-$", max_size=40)
+        | st.lists(
+            st.sampled_from(["word", "[UNK]", "[CLS]", "unaffable", "caf\u00e9", "x" * 101, "5.00", "\t", "don't"])
+        ).map(" ".join)
+        | st.text(max_size=20)
+    )
+
+    @given(st.lists(TEXTS, max_size=4))
+    def test_the_tokens_are_those_of_the_tokenizer(self, tokens, texts):
+        expected = [encoding.ids for encoding in tokens._encoded(texts, tokens._special)]
+        assert [ids.tolist() for ids in tokens.ids(texts)] == expected
+
+    @pytest.mark.parametrize("text", ["how do i reset my password", "error 404: x@y.com (beta)?", ""])
+    def test_plain_texts_are_read_so(self, tokens, text):
+        assert tokens._words.reads(text)
+
+    @pytest.mark.parametrize("text", ["[CLS]", "caf\u00e9", "a\tb", "a\u00a0b"])
+    def test_others_are_not(self, tokens, text):
+        assert not tokens._words.reads(text)
+
+    @pytest.mark.parametrize(
+        "change", [{"pre_tokenizer": {"type": "WhitespaceSplit"}}, {"normalizer": None}, {"model": {"type": "BPE"}}]
+    )
+    def test_nothing_is_said_under_other_rules(self, change):
+        described = json.loads(CONTENT)
+        described["model"] |= change.pop("model", {})
+        words = WordTokens(described | change, lambda _: [])
+        assert not words.reads("ok")
+
+    def test_names_of_added_tokens_are_left_to_the_tokenizer(self):
+        described = json.loads(CONTENT)
+        described["added_tokens"].append({"content": "Token", "id": 7})
+        words = WordTokens(described, lambda _: [])
+        assert [words.reads(text) for text in ("a token", "a TOKEN", "a word")] == [False, False, True]
+
+    def test_each_word_is_looked_up_once_and_words_are_forgotten_in_the_end(self, monkeypatch):
+        monkeypatch.setattr("dupdetect.encoder.words._MOST", 3)
+        asked = []
+
+        def tokenise(words):
+            asked.extend(words)
+            return [[len(word)] for word in words]
+
+        words = WordTokens(json.loads(CONTENT), tokenise)
+        assert words.ids(["a bc", "bc, def"]) == [[1, 2], [2, 1, 3]]
+        assert words.ids(["bc"]) == [[2]]
+        assert asked == [",", "a", "bc", "def", "bc"]

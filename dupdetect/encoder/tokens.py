@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder.unknown import unknown_words, unread_characters
+from dupdetect.encoder.words import WordTokens, first_of_names, has_rules_of_bert
 
 __all__ = ["Tokens"]
 
@@ -44,6 +45,8 @@ class Tokens:
         self._max_length, self._special = max_length, special
         described = json.loads(content)
         self._unknown = _unknown_id(self._tokenizer, described["model"])
+        self._words = WordTokens(described, lambda words: [encoding.ids for encoding in self._encoded(words, False)])
+        self._around = self._special_around() if special and has_rules_of_bert(described) else ([], [])
         self._all_known = _all_known(described)
 
     @property
@@ -55,9 +58,32 @@ class Tokens:
         """Return the numbers of the tokens of each text; lone surrogates read as U+FFFD."""
         found: list[NDArray[np.int64]] = []
         for part in _portions(texts):
-            encoded = self._tokenizer.encode_batch_fast(part, add_special_tokens=self._special)
-            found += (np.array(encoding.ids, dtype=np.int64) for encoding in encoded)
+            ids: list[Sequence[int]] = [()] * len(part)
+            plain = [row for row, text in enumerate(part) if self._words.reads(text)]
+            for row, tokens in zip(plain, self._words.ids([part[row] for row in plain]), strict=True):
+                ids[row] = self._with_special(tokens)
+            others = sorted({*range(len(part))}.difference(plain))
+            encodings = self._encoded([part[row] for row in others], self._special)
+            for row, encoding in zip(others, encodings, strict=True):
+                ids[row] = encoding.ids
+            found += (np.array(tokens, dtype=np.int64) for tokens in ids)
         return found
+
+    def _encoded(self, texts: Sequence[str], special: bool) -> Sequence[Any]:
+        encodings: Sequence[Any] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
+        return encodings
+
+    def _special_around(self) -> tuple[list[int], list[int]]:
+        """Return the tokens that the tokenizer adds before and after those of a text."""
+        bare, whole = (self._encoded(["a"], special)[0].ids for special in (False, True))
+        before = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+        return whole[:before], whole[before + len(bare) :]
+
+    def _with_special(self, tokens: list[int]) -> list[int]:
+        before, after = self._around
+        if self._max_length is not None:
+            tokens = tokens[: self._max_length - len(before) - len(after)]
+        return [*before, *tokens, *after]
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,) bool: which texts exceed `max_length` tokens or 20,000 characters; their end is ignored."""
@@ -118,14 +144,11 @@ def _all_known(described: dict[str, Any]) -> re.Pattern[str]:
     inside one, is always known. Said of ASCII and of BERT's own rules only, under which each character is read by
     itself; a text in which the name of an added token may begin is left out.
     """
-    model = described["model"]
-    normalizer, splitter = described.get("normalizer") or {}, described.get("pre_tokenizer") or {}
-    kinds = [part.get("type") for part in (model, normalizer, splitter)]
     pieces = ""
-    if kinds == ["WordPiece", "BertNormalizer", "BertPreTokenizer"]:
-        names = (model.get("unk_token") or "", *(token["content"] for token in described["added_tokens"]))
-        begins = {first for name in names for first in (name[:1].lower(), name[:1].upper())}
-        small = str.lower if normalizer["lowercase"] else str
+    if has_rules_of_bert(described):
+        model = described["model"]
+        begins = first_of_names(described)
+        small = str.lower if described["normalizer"]["lowercase"] else str
         vocabulary, inside = model["vocab"], model["continuing_subword_prefix"]
         pieces = "".join(
             character
@@ -134,4 +157,4 @@ def _all_known(described: dict[str, Any]) -> re.Pattern[str]:
         )
     if not pieces:
         return re.compile("(?!)")
-    return re.compile(f"(?:[{re.escape(pieces)}]{{1,{model['max_input_chars_per_word']}}}(?: |$))+")
+    return re.compile(f"(?:[{re.escape(pieces)}]{{1,{described['model']['max_input_chars_per_word']}}}(?: |$))+")
