@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dupdetect.text import canonical
+from dupdetect.text import canonical, is_plain
 
 __all__ = ["Boilerplate", "find_boilerplate"]
 
@@ -114,6 +114,9 @@ def _pieces(text: str) -> list[tuple[str, str]]:
     """Return the sentences and lines of a text: the canonical form of each, and folded likewise with the signs at its
     end, which say whether it asks.
     """
-    lines = canonical(f"{_LINE_ENDS.sub(f' {_LINE_END} ', text)} {_LINE_END}").split(_LINE_END)
+    if is_plain(text):  # and so one line
+        lines = [" ".join(text.lower().split())]
+    else:
+        lines = canonical(f"{_LINE_ENDS.sub(f' {_LINE_END} ', text)} {_LINE_END}").split(_LINE_END)
     pieces = [piece for line in lines for piece in _SENTENCE_END.split(line.strip()) if piece]
     return [(canonical(piece), piece) for piece in pieces]

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from dupdetect.markup import without_markup
 
-__all__ = ["canonical", "is_blank", "is_missing", "readable", "stream_safe", "unique_canonical"]
+__all__ = ["canonical", "is_blank", "is_missing", "is_plain", "readable", "stream_safe", "unique_canonical"]
 
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
 _ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
@@ -93,8 +93,8 @@ def canonical(text: str) -> str:
     >>> canonical("  How do I reset\\u00a0my <b>password</b>?? ")
     'how do i reset my password'
     """
-    if text.isascii() and text.isprintable() and not _NOT_PLAIN.search(text):
-        return _without_end(text.lower())  # what nearly all texts need
+    if is_plain(text):
+        return _without_end(text.lower())
     for _ in range(_ROUNDS):
         form = _fold(text)
         if form == text:
@@ -103,6 +103,11 @@ def canonical(text: str) -> str:
     while (form := _fold(text.translate(_NO_MARKUP))) != text:
         text = form
     return form
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text needs only small letters and single spaces for its form, and perhaps loses its end."""
+    return text.isascii() and text.isprintable() and not _NOT_PLAIN.search(text)
 
 
 def readable(text: str) -> str:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import HashingEncoder
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dupdetect import Detector
 from dupdetect.boilerplate import find_boilerplate
@@ -102,6 +104,13 @@ def test_the_rest_is_canonical_and_never_blank():
     found = find_boilerplate(texts)
     assert len(found.rest) > 20
     assert all(rest and canonical(rest) == rest != form for form, rest in found.rest.items())
+
+
+@given(st.lists(st.text("aB.?! x:`&<", min_size=1, max_size=12), max_size=4))
+def test_plain_texts_have_the_ends_that_they_have_beside_an_invisible_character(pieces):
+    """Texts of plain characters alone take a short cut."""
+    texts = [f"{' '.join(pieces)} {question}. Kind regards from all of us." for question in QUESTIONS]
+    assert find_boilerplate(texts) == find_boilerplate([f"\u200b{text}" for text in texts])
 
 
 def test_ends_are_equal_where_what_is_left_out_is():
