@@ -6,6 +6,7 @@ apart are ordered by their content, so that shuffling a file changes nothing but
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,11 +71,21 @@ def row_ranks(
     else:
         assert keep.column is not None  # noqa: S101 - parse_keep
         preference, notes = _by_column(keep, keep.column, questions)
-    rows = questions.table.rows
-    order = sorted(range(n), key=lambda row: (preference[row], forms[row], questions.texts[row], rows[row]))
+
+    def key(row: int) -> tuple[float, str, str]:
+        return preference[row], forms[row], questions.texts[row]
+
+    order: list[int] = []
+    for _, alike in itertools.groupby(sorted(range(n), key=key), key):
+        order += _by_cells([*alike], questions.table.rows)
     ranks = np.empty(n, dtype=np.int64)
     ranks[order] = np.arange(n)
     return ranks, notes
+
+
+def _by_cells(alike: list[int], rows: Sequence[tuple[str, ...]]) -> list[int]:
+    """Return rows that differ in nothing else in the order of all their cells, which are made for these alone."""
+    return sorted(alike, key=rows.__getitem__) if len(alike) > 1 else alike
 
 
 def check_keep(keep: Keep, questions: Questions) -> None:

@@ -14,7 +14,8 @@ from conftest import HashingEncoder
 
 from dupdetect import Detector, Questions
 from dupdetect.errors import InputError, OutputExistsError
-from dupdetect.results import OUTPUT_FILES
+from dupdetect.results import OUTPUT_FILES, PossiblePairs, RuledOutPairs, cells
+from dupdetect.ruled_out import REASONS
 from dupdetect.tables import read_table
 
 
@@ -345,3 +346,40 @@ def test_the_estimate_is_the_sum_of_the_probabilities(detector):
     assert len(different) < len(found.pairs)
     assert f"Estimated: {round(sum(different))} of the {len(different)} pairs" in found.estimate()
     assert detector.deduplicate(["a", "b", "A"]).estimate() == ""
+
+
+def test_lines_of_pairs_are_those_of_the_pairs_however_many_are_written_at_once(detector, tmp_path, monkeypatch):
+    texts = [f"{'a b c d e f g'[:k]} {word}" for k in (5, 9, 13) for word in ("one", "two", "six")]
+    found = detector.deduplicate([*texts, *texts[::3], ""])
+    columns = {name: getattr(found.pairs, name)[::2] for name in ("left", "right", "similarity", "probability")}
+    reasons = np.arange(len(columns["left"]))[:, None] & (1 << np.arange(len(REASONS))) > 0
+    found = dataclasses.replace(
+        found, possible=PossiblePairs(**columns), ruled_out=RuledOutPairs(**columns, reasons=reasons)
+    )
+    folders = [found.write(tmp_path / "whole")]
+    monkeypatch.setattr(cells, "_LINES_AT_ONCE", 2)
+    folders.append(found.write(tmp_path / "parts"))
+    for name in (name for name in OUTPUT_FILES if name.endswith(".csv")):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+    def expected(left, right, similarity, probability, more, *, once=False):
+        sizes = ("1" if once else str(np.sum(found.text_of == found.text_of[side])) for side in (left, right))
+        names = (found.questions.ids[left], found.questions.ids[right], str(left + 1), str(right + 1))
+        asked = (found.questions.texts[left], found.questions.texts[right])
+        return (*names, str(np.float32(similarity)), f"{probability:.6f}", *more, *sizes, *asked)
+
+    assert read_table(folders[1] / "pairs.csv").rows == tuple(
+        expected(
+            *(pair.left, pair.right, pair.similarity, pair.probability),
+            ("true" if pair.same_text else "false", str(pair.bridge)),
+            once=pair.same_text,
+        )
+        for pair in found.pairs
+    )
+    some = list(zip(*(column.tolist() for column in columns.values()), strict=True))
+    assert len(some) > 3
+    assert read_table(folders[1] / "possible.csv").rows == tuple(expected(*pair, ()) for pair in some)
+    named = ["; ".join(name for name, fires in zip(REASONS, row, strict=True) if fires) for row in reasons]
+    assert read_table(folders[1] / "ruled_out.csv").rows == tuple(
+        expected(*pair, (names,)) for pair, names in zip(some, named, strict=True)
+    )

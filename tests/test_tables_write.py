@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from table_files import read
 
-from dupdetect.tables import read_table, write_csv
+from dupdetect.tables import read_table, write, write_csv
 
 CELLS = st.text(
     alphabet=st.one_of(st.sampled_from('",;\t|\r\n \0=\ufeffaé{'), st.characters(codec="utf-8")), max_size=8
@@ -114,3 +114,25 @@ class TestWriting:
             write_csv(io.StringIO(), ["a"], [["1", "2"]])
         with pytest.raises(ValueError, match="at least one column"):
             write_csv(io.StringIO(), [], [])
+
+    def test_rows_are_written_as_they_come(self, tmp_path):
+        path = tmp_path / "out.csv"
+
+        def rows():
+            for number in range(5000):
+                yield [f"{number:03}", "x" * 100]
+            # All but a few parts are there by now: rows are not gathered first.
+            assert path.stat().st_size > 400_000
+
+        write_csv(path, ["id", "text"], rows())
+        assert len(read_table(path)) == 5000
+
+    @given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=6), excel_safe=st.booleans())
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_rows_at_once_change_nothing(self, monkeypatch, rows, excel_safe):
+        together, one_by_one = io.StringIO(newline=""), io.StringIO(newline="")
+        monkeypatch.setattr(write, "_ROWS_AT_ONCE", 1000)
+        write_csv(together, *rows[:1], rows, excel_safe=excel_safe)
+        monkeypatch.setattr(write, "_ROWS_AT_ONCE", 1)
+        write_csv(one_by_one, *rows[:1], rows, excel_safe=excel_safe)
+        assert together.getvalue() == one_by_one.getvalue()

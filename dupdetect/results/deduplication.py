@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from dupdetect._version import __version__
 from dupdetect.artifacts import CERTIFICATE
-from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Calibration
 from dupdetect.frozen import Frozen
+from dupdetect.parts import input_record
 from dupdetect.questions import Questions
+from dupdetect.remote import is_url, output_folder, shown
 from dupdetect.report import render_report
-from dupdetect.results.cells import below_half, exact, free_names, rounded
+from dupdetect.results.cells import below_half, exact, free_names, line_by_line, rounded, slices
 from dupdetect.results.listed_pairs import PossiblePairs, RuledOutPairs, TextPairs
 from dupdetect.review.candidates import CANDIDATE_COLUMNS, Candidates
 from dupdetect.search import RecallCertificate
@@ -100,14 +102,13 @@ class Deduplication(Frozen):
     def clusters(self) -> tuple[Cluster, ...]:
         """The clusters of two rows or more, largest first."""
         order = np.argsort(self.cluster_id, kind="stable")
-        ids, starts = np.unique(self.cluster_id[order], return_index=True)
+        ids, starts, sizes = np.unique(self.cluster_id[order], return_index=True, return_counts=True)
+        several = sizes > 1
         kept = self.kept
         found = []
-        for cluster, rows in zip(
-            ids.tolist(), np.split(order, starts[1:]), strict=False
-        ):  # no rows split into one part
-            if len(rows) > 1:
-                found.append(Cluster(cluster, tuple(rows.tolist()), tuple(rows[kept[rows]].tolist())))
+        for cluster, start, size in line_by_line(ids[several], starts[several], sizes[several]):
+            rows = order[start : start + size]
+            found.append(Cluster(cluster, tuple(rows.tolist()), tuple(rows[kept[rows]].tolist())))
         return tuple(found)
 
     @property
@@ -125,7 +126,7 @@ class Deduplication(Frozen):
             "rows": len(self),
             "kept": kept,
             "removed": len(self) - kept,
-            "removed_below_half": below_half(self.probability.tolist()),
+            "removed_below_half": below_half(self.probability),
             "blank": blank,
             "distinct_texts": distinct,
             "repeats_of_a_text": len(self) - blank - distinct,
@@ -238,18 +239,19 @@ class Deduplication(Frozen):
         """Hand `to_frame` over as Arrow data: `pyarrow.table(result)`, `polars.from_arrow(result)` and their like."""
         return self.to_frame().__arrow_c_stream__(requested_schema)
 
-    def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> Path:
-        """Write the `OUTPUT_FILES` into a folder; return the folder.
+    def write(self, folder: str | Path, *, excel_safe: bool = False, overwrite: bool = False) -> str | Path:
+        """Write the `OUTPUT_FILES` into a folder, or to a URL such as s3://bucket/out (see `remote`); return which.
 
         Where no column identifies the rows, questions.csv gets their numbers too, from 1, as the column `row`.
         excel_safe: see `tables.write_csv`.
 
         The folder appears under its name only when it is complete.
         Raises OutputExistsError when it exists, is not empty and `overwrite` is not set, InputError when it cannot be
-        made.
+        made, and for a URL what `remote.output_folder` does.
         """
-        target = Path(folder)
-        with atomic_folder(
+        target = folder if isinstance(folder, str) and is_url(folder) else Path(folder)
+        name = shown(target) if isinstance(target, str) else str(folder)
+        with output_folder(
             target, overwrite=overwrite, expected=(*OUTPUT_FILES, CERTIFICATE), marker="run.json"
         ) as place:
             table = self.questions.table
@@ -261,8 +263,7 @@ class Deduplication(Frozen):
                     excel_safe=excel_safe,
                 )
             with (place / "kept.csv").open("w", encoding="utf-8", newline="") as file:
-                kept_rows = (row for row, stays in zip(table.rows, self.kept, strict=True) if stays)
-                write_csv(file, table.columns, kept_rows, excel_safe=excel_safe)
+                write_csv(file, table.columns, itertools.compress(table.rows, self.kept), excel_safe=excel_safe)
             with (place / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(file, PAIR_COLUMNS, self._pair_rows(), excel_safe=excel_safe)
             with (place / "possible.csv").open("w", encoding="utf-8", newline="") as file:
@@ -273,7 +274,7 @@ class Deduplication(Frozen):
                 drawn = self.candidates.rows() if self.candidates is not None else ()
                 write_csv(file, CANDIDATE_COLUMNS, drawn, excel_safe=excel_safe)
             record = self.record()
-            (place / "report.html").write_text(render_report(self, record, str(folder)), encoding="utf-8")
+            (place / "report.html").write_text(render_report(self, record, name), encoding="utf-8")
             (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return target
 
@@ -282,7 +283,7 @@ class Deduplication(Frozen):
         source = self.questions.table.source
         return {
             "dupdetect": __version__,
-            "input": {"name": source.name, "sha256": source.sha256, "encoding": source.encoding},
+            "input": input_record(source),
             "text_columns": list(self.questions.text_columns),
             "id_column": self.questions.id_column,
             **self.run,
@@ -298,10 +299,11 @@ class Deduplication(Frozen):
             "python": platform.python_version(),
         }
 
-    def _survivor_names(self) -> list[str]:
-        """Return (n,) ids of the rows that stay; a row that is kept names itself."""
+    def _survivor_names(self) -> Iterator[str]:
+        """Yield n ids of the rows that stay; a row that is kept names itself."""
         survivor = np.where(self.duplicate_of < 0, np.arange(len(self)), self.duplicate_of)
-        return [self.questions.ids[row] for row in survivor.tolist()]
+        ids = self.questions.ids
+        return (ids[row] for (row,) in line_by_line(survivor))
 
     def _added_columns(self) -> tuple[str, ...]:
         # Where rows go by their numbers, the reader of questions.csv needs these to find what `duplicate_of` names.
@@ -312,55 +314,61 @@ class Deduplication(Frozen):
         numbered = ((*cells, str(number)) for number, cells in enumerate(table.rows, 1))
         columns = zip(
             numbered if self.questions.id_column is None else table.rows,
-            self.cluster_id.tolist(),
-            self.kept.tolist(),
+            line_by_line(self.cluster_id, self.kept, self.probability),
             self._survivor_names(),
             self.similarity,
-            self.probability.tolist(),
             strict=True,
         )
-        for cells, cluster, kept, survivor, similarity, probability in columns:
+        for cells, (cluster, kept, probability), survivor, similarity in columns:
             if kept:
                 yield (*cells, str(cluster), "true", "", "", "")
             else:
                 yield (*cells, str(cluster), "false", survivor, exact(similarity), rounded(probability))
 
     def _pair_rows(self) -> Iterator[Sequence[str]]:
-        ids, texts = self.questions.ids, self.questions.texts
-        repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
-        for pair, similarity in zip(self.pairs, self.pairs.similarity, strict=True):
-            left, right = pair.left, pair.right
-            sizes = (1, 1) if pair.same_text else (repeats[self.text_of[left]], repeats[self.text_of[right]])
-            yield (
-                *(ids[left], ids[right], str(left + 1), str(right + 1)),
-                *(exact(similarity), rounded(pair.probability), "true" if pair.same_text else "false"),
-                str(pair.bridge),
-                *(str(sizes[0]), str(sizes[1]), texts[left], texts[right]),
-            )
+        some = self.pairs
+
+        def more(part: slice) -> tuple[Iterable[str], ...]:
+            same = ("true" if same else "false" for same in some.same_text[part].tolist())
+            return same, map(str, some.bridge[part].tolist())
+
+        return self._rows_of(some, more, same_text=some.same_text)
 
     def _possible_rows(self) -> Iterator[Sequence[str]]:
-        if self.possible is None:
-            return
-        ids, texts, some = self.questions.ids, self.questions.texts, self.possible
-        repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
-        columns = (some.left.tolist(), some.right.tolist(), some.similarity, some.probability.tolist())
-        for left, right, similarity, probability in zip(*columns, strict=True):
-            yield (
-                *(ids[left], ids[right], str(left + 1), str(right + 1), exact(similarity), rounded(probability)),
-                *(str(repeats[self.text_of[left]]), str(repeats[self.text_of[right]]), texts[left], texts[right]),
-            )
+        return iter(()) if self.possible is None else self._rows_of(self.possible, lambda _: ())
 
     def _ruled_out_rows(self) -> Iterator[Sequence[str]]:
         if self.ruled_out is None:
-            return
-        ids, texts, out = self.questions.ids, self.questions.texts, self.ruled_out
+            return iter(())
+        names = self.ruled_out.names
+        return self._rows_of(self.ruled_out, lambda part: (map("; ".join, names[part]),))
+
+    def _rows_of(
+        self,
+        pairs: TextPairs | PossiblePairs | RuledOutPairs,
+        more: Callable[[slice], tuple[Iterable[str], ...]],
+        *,
+        same_text: NDArray[np.bool_] | None = None,
+    ) -> Iterator[Sequence[str]]:
+        """Yield the cells of each pair.
+
+        more: the columns, for some of the pairs, before the numbers of rows with the two texts.  same_text: where these
+        numbers are 1, since each row with that text has a pair of its own.
+        """
+        ids, texts = self.questions.ids.__getitem__, self.questions.texts.__getitem__
         repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
-        columns = (out.left.tolist(), out.right.tolist(), out.similarity, out.probability.tolist(), out.names)
-        for left, right, similarity, probability, names in zip(*columns, strict=True):
-            yield (
-                *(ids[left], ids[right], str(left + 1), str(right + 1), exact(similarity), rounded(probability)),
-                *("; ".join(names), str(repeats[self.text_of[left]]), str(repeats[self.text_of[right]])),
-                *(texts[left], texts[right]),
+        for part in slices(len(pairs)):
+            once = False if same_text is None else same_text[part]
+            left, right = pairs.left[part], pairs.right[part]
+            sides = left.tolist(), right.tolist()
+            yield from zip(
+                *(map(ids, side) for side in sides),
+                *(map(str, (side + 1).tolist()) for side in (left, right)),
+                *(map(exact, pairs.similarity[part]), map(rounded, pairs.probability[part].tolist())),
+                *more(part),
+                *(map(str, np.where(once, 1, repeats[self.text_of[side]]).tolist()) for side in (left, right)),
+                *(map(texts, side) for side in sides),
+                strict=True,
             )
 
 

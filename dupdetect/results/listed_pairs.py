@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.frozen import Frozen
+from dupdetect.results.cells import line_by_line
 from dupdetect.ruled_out import REASONS
 
 __all__ = ["Pair", "PossiblePairs", "RuledOutPairs", "TextPairs"]
@@ -53,8 +55,7 @@ class TextPairs(Frozen):
 
     def __iter__(self) -> Iterator[Pair]:
         columns = (self.left, self.right, self.similarity, self.probability, self.same_text, self.bridge)
-        for values in zip(*(column.tolist() for column in columns), strict=True):
-            yield Pair(*values)
+        return itertools.starmap(Pair, line_by_line(*columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +95,13 @@ class RuledOutPairs(Frozen):
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
         """The names of what rules out each pair."""
-        return tuple(tuple(itertools.compress(REASONS, row)) for row in self.reasons.tolist())
+        return tuple(itertools.starmap(_named, line_by_line(*self.reasons.T)))
 
     def counts(self) -> dict[str, int]:
         """Return how many pairs each reason rules out; a pair can be ruled out for several."""
         return dict(zip(REASONS, self.reasons.sum(axis=0).tolist(), strict=True))
+
+
+@lru_cache
+def _named(*fired: bool) -> tuple[str, ...]:
+    return tuple(itertools.compress(REASONS, fired))

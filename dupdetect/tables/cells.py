@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date, time
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables.encoding import LONE_SURROGATE, is_utf8, printable
-from dupdetect.tables.table import Row, Source, Table
+from dupdetect.tables.encoding import holds_halves, is_utf8, printable
+from dupdetect.tables.rows import Row, Rows, RowsInTheMaking
+from dupdetect.tables.table import Source, Table
 from dupdetect.text import is_missing
 
 _MOST_NAMES = 30
@@ -58,17 +59,30 @@ def text_of(value: object) -> str:
     return text_of(plain()) if plain else str(value)
 
 
-def cells_of_columns(names: Iterable[str], columns: Sequence[Sequence[str]]) -> tuple[Row, tuple[Row, ...], list[str]]:
-    """Return header, rows and notes; halves of surrogate pairs, which no file can hold, become U+FFFD."""
-    repaired = 0
-    clean = []
-    for cells in ([*names], *columns):
-        if LONE_SURROGATE.search("".join(cells)):
-            repaired += sum(LONE_SURROGATE.search(cell) is not None for cell in cells)
-            cells = [*map(printable, cells)]
-        clean.append(cells)
-    note = f"{counted(repaired, 'cell', 'cells')} held half of a surrogate pair, now the replacement character U+FFFD."
-    return tuple(clean[0]), tuple(zip(*clean[1:], strict=True)), [note] if repaired else []
+class Cells:
+    """Columns of cells on their way to be rows, part by part. Halves of surrogate pairs, which no file can hold, become
+    U+FFFD."""
+
+    def __init__(self) -> None:
+        self._rows = RowsInTheMaking()
+        self._repaired = 0
+
+    def add(self, columns: Sequence[Sequence[str]], count: int, places: Sequence[int] | None = None) -> None:
+        """Add so many rows by their columns; `places` as for `RowsInTheMaking.add_columns`."""
+        self._rows.add_columns([self._whole(cells) for cells in columns], count, places)
+
+    def finished(self, names: Iterable[str]) -> tuple[Row, Rows, list[str]]:
+        """Return header, rows and notes."""
+        header = tuple(self._whole([*names]))
+        held = counted(self._repaired, "cell", "cells")
+        note = f"{held} held half of a surrogate pair, now the replacement character U+FFFD."
+        return header, self._rows.finished(len(header)), [note] if self._repaired else []
+
+    def _whole(self, cells: Sequence[str]) -> Sequence[str]:
+        if not holds_halves("".join(cells)):
+            return cells
+        self._repaired += sum(map(holds_halves, cells))
+        return [*map(printable, cells)]
 
 
 def table_of_columns(names: Sequence[str], columns: Sequence[Sequence[str]], source: Source) -> Table:
@@ -80,7 +94,15 @@ def table_of_columns(names: Sequence[str], columns: Sequence[Sequence[str]], sou
         listed = ", ".join(f"{name!r}: {length}" for name, length in each)
         more = f", and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
         raise InputError(f"The columns differ in length: {listed}{more}. Make them equally long.")
-    header, rows, notes = cells_of_columns(names, columns)
+    return table_of_parts(names, [columns], source)
+
+
+def table_of_parts(names: Sequence[str], parts: Iterable[Sequence[Sequence[str]]], source: Source) -> Table:
+    """Return the table of columns that come in parts, each with cells for all columns, equally many."""
+    cells = Cells()
+    for columns in parts:
+        cells.add(columns, len(columns[0]))
+    header, rows, notes = cells.finished(names)
     return Table(header, rows, source, tuple(notes))
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from dupdetect.errors import InputError
+from dupdetect.tables.stream import Stream
 
 _DELIMITERS = ",;\t|"
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -29,12 +30,13 @@ def one_character(delimiter: str | None) -> str | None:
     return delimiter
 
 
-def without_announcement(text: str) -> tuple[str, str | None]:
-    announcement = re.match(r"sep=([,;\t|])(?:\r\n|\n|\r)", text)
-    return (text[announcement.end() :], announcement[1]) if announcement else (text, None)
+def without_announcement(text: Stream) -> tuple[Stream, str | None]:
+    announcement = re.match(r"sep=([,;\t|])(?:\r\n|\n|\r)", text.beginning(7))
+    return (text.from_byte(announcement.end()), announcement[1]) if announcement else (text, None)
 
 
-def delimiter_of(text: str, announced: str | None, suffix: str) -> tuple[str | None, list[str]]:
+def delimiter_of(stream: Stream, announced: str | None, suffix: str) -> tuple[str | None, list[str]]:
+    text = stream.beginning(_SAMPLE_CHARACTERS + 1)
     delimiter = announced or _detect_delimiter(text, prefer="\t" if suffix == ".tsv" else "")
     if delimiter is None:
         note = "One column: the first line, taken as its name, holds no delimiter."
@@ -83,6 +85,6 @@ def _delimiter_of_every_row(body: Sequence[str]) -> str | None:
     return None
 
 
-def absent_delimiter(text: str) -> str:
+def absent_delimiter(text: Stream) -> str:
     """Return a character that cannot split anything, so that only quotes and line ends count."""
-    return next(character for character in map(chr, itertools.count(0x1F)) if character not in text + '" ')
+    return next(mark for mark in map(chr, itertools.count(0x1F)) if mark not in '" ' and mark not in text)

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 
 from dupdetect.errors import EncodingError, InputError
+from dupdetect.tables.stream import Stream, decoded
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# Of these, pieces decode as the whole does, and leave no half of a surrogate pair.
+_IN_PIECES = {"utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-16", "utf-32", "ascii", "iso8859-1", "cp1252"}
+_PIECE = 1 << 20  # even, as the bytes of UTF-16 are
 
 
-def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str, list[str]]:
+def decode(content: bytes, name: str, encoding: str | None) -> tuple[Stream, str, list[str]]:
     """Return the text without its byte order mark, the encoding, and notes."""
     if encoding is not None:
-        text, notes = _without_halves(_decode_as(content, name, _known_encoding(encoding)))
+        text, notes = _decode_as(content, name, _known_encoding(encoding))
         return text, encoding, notes
     marked = _marked_encoding(content)
     if marked:
         note = f"Read as {marked.removesuffix('-sig').upper()} with a byte order mark."
-        return _decode_as(content, name, marked), marked, [note]
+        return _decode_as(content, name, marked)[0], marked, [note]
     unmarked = _utf16_without_mark(content)
     if unmarked:
-        return _decode_as(content, name, unmarked), unmarked, [f"Read as {unmarked.upper()} without a byte order mark."]
-    try:
-        return content.decode("utf-8"), "utf-8", []
-    except UnicodeDecodeError as error:
-        offset = error.start
+        note = f"Read as {unmarked.upper()} without a byte order mark."
+        return _decode_as(content, name, unmarked)[0], unmarked, [note]
+    offset = first_fault(content)
+    if offset is None:
+        return Stream(content), "utf-8", []
     if _is_damaged_utf8(content):
         raise EncodingError(name, "utf-8", offset, damaged=True)
-    text = _decode_as(content, name, "cp1252")
+    text, _ = _decode_as(content, name, "cp1252")
     note = f"Read as cp1252 (not UTF-8: see the byte at offset {offset}). If characters look wrong, name the encoding."
     return text, "cp1252", [note]
 
 
 def printable(text: str) -> str:
     """Return text that can be written as UTF-8: halves of surrogate pairs become U+FFFD."""
-    return LONE_SURROGATE.sub("\ufffd", text)
+    return _LONE_SURROGATE.sub("\ufffd", text) if holds_halves(text) else text
+
+
+def holds_halves(text: str) -> bool:
+    """Tell whether there are halves of surrogate pairs in a text, which no file can hold."""
+    try:
+        text.encode()  # several times as fast as a search
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def joined_halves(text: str) -> str:
@@ -45,9 +60,9 @@ def joined_halves(text: str) -> str:
 
 def _without_halves(text: str) -> tuple[str, list[str]]:
     """Join the surrogate pairs that utf-7, unicode_escape and their like may leave, and replace the halves."""
-    if not LONE_SURROGATE.search(text):
+    if not holds_halves(text):
         return text, []
-    text, count = LONE_SURROGATE.subn("\ufffd", joined_halves(text))
+    text, count = _LONE_SURROGATE.subn("\ufffd", joined_halves(text))
     note = f"{count:,} {'half' if count == 1 else 'halves'} of surrogate pairs became the replacement character U+FFFD."
     return text, [note] if count else []
 
@@ -62,13 +77,30 @@ def _known_encoding(encoding: str) -> str:
     return encoding
 
 
-def _decode_as(content: bytes, name: str, encoding: str) -> str:
+def _decode_as(content: bytes, name: str, encoding: str) -> tuple[Stream, list[str]]:
+    """Return the text without its byte order mark, and notes."""
+    if codecs.lookup(encoding).name in _IN_PIECES:
+        try:
+            return _in_pieces(content, encoding).without_mark(), []
+        except UnicodeError:
+            pass  # the whole tells where
     try:
-        return content.decode(encoding).removeprefix("\ufeff")
+        text, notes = _without_halves(content.decode(encoding).removeprefix("\ufeff"))
     except UnicodeDecodeError as error:
         raise EncodingError(name, encoding, error.start, damaged=_is_damaged(content, encoding)) from None
     except UnicodeError:
         raise EncodingError(name, encoding, 0) from None
+    return Stream(text.encode()), notes
+
+
+def _in_pieces(content: bytes, encoding: str) -> Stream:
+    family = codecs.lookup(encoding).name
+    if family in {"utf-8", "utf-8-sig"} and is_utf8(content):
+        return Stream(content).without_mark() if family == "utf-8-sig" else Stream(content)
+    utf8 = io.BytesIO()
+    for text in decoded(content, encoding):
+        utf8.write(text.encode())
+    return Stream(utf8.getvalue())
 
 
 def _marked_encoding(content: bytes) -> str | None:
@@ -84,32 +116,57 @@ def _utf16_without_mark(content: bytes) -> str | None:
 
     UTF-8 may hold NUL characters too, so what is valid UTF-8 must also look like UTF-16 at its first and last line end.
     """
-    zeros = content[::2].count(0), content[1::2].count(0)
+    if b"\0" not in content:
+        return None
+    zeros = _zeros(content, 0), _zeros(content, 1)
     share = max(zeros) / (len(content) / 2)
     # Some common characters, such as U+4E00, have the zero in their other half.
     if len(content) % 2 or share < 0.1 or 2 * min(zeros) > max(zeros):
         return None
     encoding = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     try:
-        text = content.decode(encoding)
+        line_end = _first_line_end(content, encoding)
     except UnicodeDecodeError:
         return None
-    if share < 0.9 and "\n" not in text:
+    if share < 0.9 and line_end < 0:
         return None
     if is_utf8(content):
-        starts_bare = content.find(b"\n") // 2 != text.find("\n")
+        starts_bare = content.find(b"\n") // 2 != line_end
         ends_bare = content[-1] in b"\r\n" and (encoding == "utf-16-le" or content[-2] != 0)
         if starts_bare or ends_bare:
             return None
     return encoding
 
 
+def _zeros(content: bytes, half: int) -> int:
+    return sum(content[start + half : start + _PIECE : 2].count(0) for start in range(0, len(content), _PIECE))
+
+
+def _first_line_end(content: bytes, encoding: str) -> int:
+    """Return the place, in characters, of the first line feed, or -1; raise UnicodeDecodeError for bytes that are no
+    text in this encoding."""
+    place, before = -1, 0
+    for text in decoded(content, encoding):
+        if place < 0 and "\n" in text:
+            place = before + text.index("\n")
+        before += len(text)
+    return place
+
+
 def is_utf8(content: bytes) -> bool:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    return first_fault(content) is None
+
+
+def first_fault(content: bytes) -> int | None:
+    """Return the offset of the first byte that is no UTF-8, or None."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(content), _PIECE):
+        waiting = len(decoder.getstate()[0])
+        try:
+            decoder.decode(content[start : start + _PIECE], final=start + _PIECE >= len(content))
+        except UnicodeDecodeError as error:
+            return start - waiting + error.start
+    return None
 
 
 def _is_damaged(content: bytes, encoding: str) -> bool:
@@ -123,6 +180,8 @@ def _is_damaged(content: bytes, encoding: str) -> bool:
 
 def _is_damaged_utf8(content: bytes) -> bool:
     """Tell whether most bytes beyond ASCII form UTF-8 characters: in cp1252 text they hardly ever do by chance."""
-    text = content.decode("utf-8", errors="replace")
-    beyond = len(text) - len(text.encode("ascii", errors="ignore"))
-    return 2 * text.count("\ufffd") < beyond
+    replaced = beyond = 0
+    for text in decoded(content, "utf-8", "replace"):
+        beyond += len(text) - len(text.encode("ascii", errors="ignore"))
+        replaced += text.count("\ufffd")
+    return 2 * replaced < beyond

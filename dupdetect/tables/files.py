@@ -81,17 +81,15 @@ def unpack(raw: bytes, name: str, *, gzipped: bool) -> bytes:
         if gzipped and raw:
             raise InputError(f"{name} is not gzip, although its name says so. Rename it, or compress it.")
         return raw
-    pieces = []
-    size = 0
+    content = io.BytesIO()
     try:
         with gzip.open(io.BytesIO(raw)) as file:
             while piece := file.read(_PIECE):
-                size += len(piece)
-                check_unpacked(name, size)
-                pieces.append(piece)
+                content.write(piece)
+                check_unpacked(name, content.tell())
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} is damaged or cut off ({error}). Export or copy it again.") from error
-    return b"".join(pieces)
+    return content.getvalue()
 
 
 def refuse_options(name: str, format_name: str, **options: str | None) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables.cells import WrittenFloat, cells_of_columns, counted, text_of_column
-from dupdetect.tables.limits import check_filling
-from dupdetect.tables.table import Row
+from dupdetect.tables.cells import Cells, WrittenFloat, counted, text_of_column
+from dupdetect.tables.limits import check_filling, fills_too_much
+from dupdetect.tables.rows import Row, Rows
+from dupdetect.tables.stream import Stream
 
+_RECORDS_AT_ONCE = 1024
 _WANTED = 'Write JSON Lines: one object a line, such as {"id": "1", "question": "How do I pay?"}.'
 
 
@@ -30,23 +32,40 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(parse_float=WrittenFloat, object_pairs_hook=_object)
 
 
-def json_records(text: str, name: str) -> list[Mapping[str, object]]:
-    if text.lstrip()[:1] == "[":
-        records = _json_value(text, name, line=1)
-        numbered = list(enumerate(records, 1))
-        place = "item"
-    else:
-        # Only \n ends a line: JSON strings may hold the other line separators of Unicode.
-        lines = enumerate(text.split("\n"), 1)
-        numbered = [(number, _json_value(line, name, number)) for number, line in lines if line.strip()]
-        place = "line"
-    for number, record in numbered:
-        if not isinstance(record, dict):
-            raise InputError(f"{name}, {place} {number}: an object is wanted, not {_kind(record)}. {_WANTED}")
-    return [record for _, record in numbered]
+def read_json(text: Stream, name: str) -> tuple[Row, Rows, list[str]]:
+    """Return header, rows and notes."""
+    records = _records(text, name)
+    beginning = [*itertools.islice(records, 2)]
+    header, rows, notes = cells_of_records(itertools.chain(beginning, records), name)
+    return header, rows, _lists_inside(beginning) + notes
 
 
-def lists_inside(records: Sequence[Mapping[str, object]]) -> list[str]:
+def _records(text: Stream, name: str) -> Iterator[Mapping[str, object]]:
+    """Yield the objects of a file. What is no object is told when all the rest has been read: it may be broken."""
+    whole = text.first_ink() == "["
+    other: tuple[int, object] | None = None
+    for number, record in _listed(text, name) if whole else _lines(text, name):
+        if isinstance(record, dict):
+            yield record
+        else:
+            other = other or (number, record)
+    if other:
+        place = "item" if whole else "line"
+        raise InputError(f"{name}, {place} {other[0]}: an object is wanted, not {_kind(other[1])}. {_WANTED}")
+
+
+def _listed(text: Stream, name: str) -> Iterator[tuple[int, object]]:
+    return enumerate(_json_value(text.lines().read(), name, line=1), 1)
+
+
+def _lines(text: Stream, name: str) -> Iterator[tuple[int, object]]:
+    # Only \n ends a line: JSON strings may hold the other line separators of Unicode.
+    for number, line in enumerate(text.lines("\n"), 1):
+        if line.strip():
+            yield number, _json_value(line.removesuffix("\n"), name, number)
+
+
+def _lists_inside(records: Sequence[Mapping[str, object]]) -> list[str]:
     """Return notes where the file is one object and its rows may be in a list in it, as in an answer of an API."""
     if len(records) != 1:
         return []
@@ -102,14 +121,35 @@ def _lines_before_repeated_key(text: str) -> int:
         return text.count("\n", 0, at)
 
 
-def cells_of_records(records: Sequence[Mapping[str, object]], name: str) -> tuple[Row, tuple[Row, ...], list[str]]:
+def cells_of_records(records: Iterable[Mapping[str, object]], name: str) -> tuple[Row, Rows, list[str]]:
     """Return the keys in the order they are first seen, rows of their values, and notes."""
-    keys = list(dict.fromkeys(itertools.chain.from_iterable(records)))
-    if not keys:
+    position: dict[str, int] = {}
+    sizes = Counter[int]()
+    given = 0
+    cells = Cells()
+    fault: InputError | None = None
+    each = iter(records)
+    while some := [*itertools.islice(each, _RECORDS_AT_ONCE)]:
+        keys = dict.fromkeys(itertools.chain.from_iterable(some))
+        for key in keys:
+            position.setdefault(key, len(position))
+        sizes.update(map(len, some))
+        given += sum(map(len, some))
+        if fault or fills_too_much(rows=sizes.total(), columns=len(position), given=given):
+            continue  # what is wrong with the records to come is told first
+        ordered = sorted(keys, key=position.__getitem__)
+        try:
+            columns = [text_of_column(record.get(key) for record in some) for key in ordered]
+        except InputError as error:
+            fault = error
+        else:
+            cells.add(columns, len(some), [position[key] for key in ordered])
+    if not position:
         raise EmptyInputError(f"{name} holds no values. Hand in at least one object with a key.")
-    check_filling(name, rows=len(records), columns=len(keys), given=sum(map(len, records)))
-    lacking = sum(len(record) < len(keys) for record in records)
+    check_filling(name, rows=sizes.total(), columns=len(position), given=given)
+    if fault:
+        raise fault
+    lacking = sizes.total() - sizes[len(position)]
     note = f"{counted(lacking, 'row lacks', 'rows lack')} some of the keys; these cells are empty."
-    columns = [text_of_column([record.get(key) for record in records]) for key in keys]
-    header, rows, notes = cells_of_columns(map(str, keys), columns)
+    header, rows, notes = cells.finished(map(str, position))
     return header, rows, ([note] if lacking else []) + notes

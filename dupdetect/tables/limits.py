@@ -14,11 +14,16 @@ MOST_CELLS = 100_000_000
 def check_filling(name: str, *, rows: int, columns: int, given: int) -> None:
     """Raise `InputError` when rows of `given` cells in all need too many empty ones to have all the columns."""
     empty = rows * columns - given
-    if empty > MOST_CELLS:
+    if fills_too_much(rows=rows, columns=columns, given=given):
         raise InputError(
             f"{name} has {columns:,} columns, most of them in few of its {rows:,} rows: {empty:,} empty cells would be "
             f"filled in, and {MOST_CELLS:,} is the limit. Leave out the columns (or keys) that few rows have."
         )
+
+
+def fills_too_much(*, rows: int, columns: int, given: int) -> bool:
+    """Tell whether `check_filling` raises; once it does, it does so for more rows, too."""
+    return rows * columns - given > MOST_CELLS
 
 
 def most_bytes(shown: int) -> int:

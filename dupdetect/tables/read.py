@@ -12,7 +12,7 @@ from dupdetect.tables.csv_text import parse_csv
 from dupdetect.tables.delimiter import one_character
 from dupdetect.tables.encoding import decode
 from dupdetect.tables.files import PARQUET, ZIP, load, refuse_old_workbook, refuse_options, refuse_other_formats, unpack
-from dupdetect.tables.json_lines import cells_of_records, json_records, lists_inside
+from dupdetect.tables.json_lines import read_json
 from dupdetect.tables.table import Source, Table
 from dupdetect.tables.workbook import WORKBOOK_SUFFIXES, read_workbook
 
@@ -80,6 +80,9 @@ def read_table(
     unpacked from gzip, Parquet or a workbook, or from a pipe; and 100,000,000 cells that are packed in Parquet or empty
     for lack of a key or cell. What is neither a file nor a pipe, such as a device, is refused.
 
+    While a text file or Parquet is read, its bytes and the table are in memory, each about as large as its text, and
+    the cells of some thousand rows at a time; a list in JSON and a workbook are read as a whole.
+
     Raises `InputError` for what cannot be read or is too large, `EncodingError`, `EmptyInputError` when there is not
     even a header, and `BadRowsError`.
     """
@@ -105,11 +108,10 @@ def read_table(
         raise InputError(f"{name} is no Excel workbook, so it has no sheet {sheet!r}. Leave sheet=... away.")
     refuse_other_formats(content, name)
     text, encoding, notes = decode(content, name, encoding)
-    if suffix in {".jsonl", ".ndjson", ".json"} or (str(path) == "-" and text.lstrip()[:1] == "{"):
+    del raw, content
+    if suffix in {".jsonl", ".ndjson", ".json"} or (str(path) == "-" and text.first_ink() == "{"):
         refuse_options(name, "JSON", encoding=None, delimiter=delimiter)
-        records = json_records(text, name)
-        columns, rows, more = cells_of_records(records, name)
-        source = Source(name, "jsonl", sha256, encoding, given=given)
-        return Table(columns, rows, source, (*notes, *lists_inside(records), *more))
+        columns, rows, more = read_json(text, name)
+        return Table(columns, rows, Source(name, "jsonl", sha256, encoding, given=given), tuple(notes + more))
     columns, rows, delimiter, more = parse_csv(text, name, suffix, one_character(delimiter), on_bad_rows)
     return Table(columns, rows, Source(name, "csv", sha256, encoding, delimiter, given), tuple(notes + more))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dupdetect.errors import ColumnNotFoundError, InputError
-
-Row = tuple[str, ...]
+from dupdetect.tables.rows import Row, Rows
 
 _ORDINAL = re.compile("[1-9][0-9]{0,8}")
 
@@ -35,20 +35,24 @@ class Source:
 class Table:
     """A header and rows of text cells, exactly as they came.
 
-    The header may hold empty and repeated names. Every row has as many cells as the header.
+    The header may hold empty and repeated names. Every row has as many cells as the header, or `ValueError` is raised.
+    Whatever sequence `rows` is handed in as, it becomes `Rows`, which take little memory.
     """
 
     columns: Row
-    rows: tuple[Row, ...] = field(repr=False)
+    rows: Sequence[Row] = field(repr=False)
     source: Source
     notes: tuple[str, ...] = ()
     _positions: dict[str, list[int]] = field(init=False, repr=False, compare=False)
+    _rows: Rows = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         positions: dict[str, list[int]] = {}
         for position, name in enumerate(self.columns):
             positions.setdefault(name, []).append(position)
         object.__setattr__(self, "_positions", positions)  # once: thousands of columns may be looked up
+        object.__setattr__(self, "_rows", Rows.of(self.rows, len(self.columns)))
+        object.__setattr__(self, "rows", self._rows)
 
     def __len__(self) -> int:
         """The number of rows, without the header."""
@@ -86,5 +90,4 @@ class Table:
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column, one per row; `name` and errors as for `position`."""
-        position = self.position(name)
-        return [row[position] for row in self.rows]
+        return self._rows.column(self.position(name))

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dupdetect.errors import BadRowsError, EmptyInputError, InputError
-from dupdetect.tables.cells import cells_of_columns, counted
-from dupdetect.tables.encoding import LONE_SURROGATE
+from dupdetect.tables.cells import Cells, counted
+from dupdetect.tables.encoding import holds_halves
 from dupdetect.tables.limits import check_filling
 from dupdetect.tables.number_formats import BUILT_IN, GENERAL
 from dupdetect.tables.office_xml import EnoughError, OfficeArchive, without_prefix
+from dupdetect.tables.rows import Row
 from dupdetect.tables.sheet import Look, SheetRows, unescaped
-from dupdetect.tables.table import Row
 
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 _MOST_NAMES = 30
@@ -33,7 +33,7 @@ class _Sheet:
 
 def read_workbook(
     content: bytes, name: str, sheet: str | None, on_bad_rows: str
-) -> tuple[Row, tuple[Row, ...], list[str]]:
+) -> tuple[Row, Sequence[Row], list[str]]:
     """Return header, rows and notes of the sheet that is named, or else of the only one that holds anything."""
     archive = OfficeArchive(content, name)
     sheets, related, from_1904 = _contents(archive)
@@ -44,8 +44,10 @@ def read_workbook(
     if not found.rows:
         raise EmptyInputError(f"The sheet {chosen.name!r} of {name} is empty. Hand in one with a header and rows.")
     columns, rows, more = _levelled(found.rows, name, on_bad_rows)
-    if any(LONE_SURROGATE.search("".join(row)) for row in (columns, *rows)):
-        columns, rows, halves = cells_of_columns(columns, [*zip(*rows, strict=True)])
+    if any(holds_halves("".join(row)) for row in (columns, *rows)):
+        repaired = Cells()
+        repaired.add([*zip(*rows, strict=True)], len(rows))
+        columns, rows, halves = repaired.finished(columns)
         more += halves
     if found.uncomputed:
         formulas = counted(found.uncomputed, "formula was", "formulas were")
@@ -189,7 +191,7 @@ def _holds_anything(archive: OfficeArchive, look: Look, sheet: _Sheet) -> bool:
     return bool(found.rows)
 
 
-def _levelled(found: Mapping[int, list[str]], name: str, on_bad_rows: str) -> tuple[Row, tuple[Row, ...], list[str]]:
+def _levelled(found: Mapping[int, list[str]], name: str, on_bad_rows: str) -> tuple[Row, Sequence[Row], list[str]]:
     """Return header and rows of one width, and notes. A row that ends early has nothing in its last cells."""
     (first, header), *body = sorted(found.items())
     long = [(number, cells) for number, cells in body if len(cells) > len(header)]

@@ -10,7 +10,9 @@ from typing import TextIO
 
 from dupdetect.tables.encoding import printable
 
-_NEEDS_QUOTES = re.compile(r'[\x00-\x1f",;|\ufeff]|\A\s+\Z')
+_SPECIAL = re.compile(r'[\x00-\x1f",;|\ufeff]')
+_SPECIAL_OR_SPACE = re.compile(r'[\x00-\x1f",;|\ufeff\s]')
+_ROWS_AT_ONCE = 1000
 # What shows no ink: white space, control and format characters, fillers.
 _INVISIBLE = (
     r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
@@ -46,19 +48,34 @@ def write_csv(
         raise ValueError("A CSV file needs at least one column.")
     if excel_safe:
         file.write("\ufeff")
-    for row in itertools.chain([columns], rows):
-        if len(row) != len(columns):
-            raise ValueError(f"A row has {len(row)} cells where the header has {len(columns)}.")
-        cells = map(_defused, row) if excel_safe else row
-        # A line with nothing on it would be a blank line, not a row: the lone empty cell is written as "".
-        line = ",".join(map(_quoted, cells)) or '""'
-        file.write(printable(line) + "\n")
+    each = itertools.chain([columns], rows)
+    while some := [*itertools.islice(each, _ROWS_AT_ONCE)]:
+        file.write(_lines(some, len(columns), excel_safe=excel_safe))
     return None
 
 
-def _quoted(cell: str) -> str:
-    # Python's own writer leaves a lone \r bare in some versions, and knows nothing of the other delimiters.
-    return '"' + cell.replace('"', '""') + '"' if _NEEDS_QUOTES.search(cell) else cell
+def _lines(rows: Sequence[Sequence[str]], width: int, *, excel_safe: bool) -> str:
+    other = next((cells for cells in map(len, rows) if cells != width), width)
+    if other != width:
+        raise ValueError(f"A row has {other} cells where the header has {width}.")
+    columns = zip(*rows, strict=True)
+    written = [_quoted(cells) for cells in (map(_defused, cells) if excel_safe else cells for cells in columns)]
+    if width == 1:
+        # A line with nothing on it would be a blank line, not a row: the lone empty cell is written as "".
+        written = [[cell or '""' for cell in written[0]]]
+    return printable("\n".join(map(",".join, zip(*written, strict=True))) + "\n")
+
+
+def _quoted(column: Iterable[str]) -> Sequence[str]:
+    """Return the cells of a column as they are written.
+
+    Python's own writer leaves a lone \\r bare in some versions, and knows nothing of the other delimiters.
+    """
+    cells = tuple(column)
+    if not _SPECIAL_OR_SPACE.search("".join(cells)):  # most columns are none of text
+        return cells
+    special = _SPECIAL.search
+    return ['"' + cell.replace('"', '""') + '"' if special(cell) or cell.isspace() else cell for cell in cells]
 
 
 def _defused(cell: str) -> str:
