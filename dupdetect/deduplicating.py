@@ -30,7 +30,7 @@ from dupdetect.results import Deduplication
 from dupdetect.review.candidates import draw_candidates
 from dupdetect.row_results import by_row, first_rows
 from dupdetect.ruled_out import REASONS, reasons
-from dupdetect.search import RecallCertificate, SimilarPairs, TooManyPairsError, index_library
+from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
 __all__ = ["deduplicated"]
 
@@ -309,7 +309,8 @@ def _listed(
     Raises InputError instead where the search is not exact: survivors without a list are found by comparing all texts.
     """
     most = _most(search, len(texts.forms))
-    similar = partial(texts.similar, progress=progress, search=search, most=most, work=work, join=engine.join)
+    join = engine.join if search == "exact" else engine.approximate_join
+    similar = partial(texts.similar, progress=progress, search=search, most=most, work=work, join=join)
     with suppress(TooManyPairsError):
         return similar(calibration.threshold), calibration
     least = calibration if estimated_precision is None else calibration.surely(estimated_precision)
@@ -345,7 +346,8 @@ def _search_record(certificate: RecallCertificate | None, library: str, *, every
     """Return what run.json says about the search, and where not all pairs are listed, which ones."""
     if certificate is None:
         return {"kind": "exact"} if every_pair else {"kind": "exact", "listed": "removed texts and those that stay"}
-    return {"kind": "ann", "library": library, **asdict(certificate), "certificate": str(certificate)}
+    asked = {"kind": "ann", "library": library, "recall_aimed_at": RECALL}
+    return {**asked, **asdict(certificate), "certificate": str(certificate)}
 
 
 @contextmanager

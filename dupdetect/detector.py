@@ -340,7 +340,7 @@ class Detector:
         column or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
         work: a folder for what is finished of the comparison; after an interruption a call with the same questions and
-        the same folder goes on from there. It is the caller's to delete. An approximate search leaves nothing in it.
+        the same folder goes on from there. It is the caller's to delete.
         told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
         can match a third text.
         without_boilerplate: compare two texts with the same last sentences and lines by what stands before these, as
@@ -353,7 +353,7 @@ class Detector:
         precision or a recall, or by hand.
         engine: "local" works with the cores of this machine, "ray" with a Ray cluster, which is started on this machine
         alone unless the caller has called `ray.init` (needs the extra `cluster`); `dupdetect.engines.RayEngine` says
-        what else there is to choose. The result is the same. An approximate search is an InputError with "ray".
+        what else there is to choose. The result is the same.
 
         search: "exact" finds every pair at or above the threshold, unless the two differ in words that the encoder does
         not know (a note counts the rows with such words). "ann" finds most of them, for collections so large that exact
@@ -374,8 +374,6 @@ class Detector:
             EstimatedPrecision(estimated_precision)  # refused before anything is encoded
         policy = parse_keep(keep)
         chosen = _engine(engine, device_of(self.encoder))
-        if search == "ann" and not chosen.approximate:
-            raise InputError("An approximate search runs in one process. Choose search='exact', or engine='local'.")
         asked = as_questions(questions, text=text, id=id)
         check_keep(policy, asked)
         calibration = self.require_calibration()
@@ -479,9 +477,7 @@ def _engine(engine: str | Engine, device: str) -> Engine:
     chosen = engine_of(engine)
     if device == "cpu":
         return chosen
-    if not isinstance(chosen, LocalEngine):
-        raise InputError(f"This detector was loaded for {device}. Choose engine='local', or load it without a device.")
-    return DeviceEngine(device)
+    return DeviceEngine(device) if isinstance(chosen, LocalEngine) else chosen
 
 
 def _nearest(device: str) -> Callable[..., Neighbours]:

@@ -119,15 +119,16 @@ class EncodedTexts:
         search: Literal["exact", "ann"] = "exact",
         most: int | None = None,
         work: Path | None = None,
-        join: Callable[..., SimilarPairs] = similar_pairs,
+        join: Callable[..., SimilarPairs] | None = None,
     ) -> SimilarPairs:
         """Return every pair of forms in one group whose cosine is at or above `threshold`.
 
         search: "ann" for most of them; see `approximate_pairs`, and `certificate` for how many. All are compared as
         wholes then.
-        work: a folder to go on from after an interruption, where the search is exact; see `similar_pairs`. Raises
-        TooManyPairsError where there are more than `most`, if that is given.
-        join: where the search is exact, takes the arguments of `similar_pairs` and returns the same, perhaps elsewhere.
+        work: a folder to go on from after an interruption; see `similar_pairs`. Raises TooManyPairsError where there
+        are more than `most`, if that is given.
+        join: takes the arguments of `similar_pairs`, or `approximate_pairs` for "ann", and returns the same, perhaps
+        elsewhere.
         """
         sizes, starts = self._groups()
         empty = np.empty(0, dtype=np.int32)
@@ -136,11 +137,13 @@ class EncodedTexts:
             for group in np.flatnonzero(sizes > 1):
                 start = np.int32(starts[group])
                 rows = slice(int(start), int(start + sizes[group]))
+                place = work / str(group) if work is not None and sizes[group] > _FEW_ROWS else None
                 if search == "ann":
-                    pairs = approximate_pairs(self.embeddings[rows], threshold, most=most, progress=advance)
+                    find = join or approximate_pairs
+                    pairs = find(self.embeddings[rows], threshold, most=most, work=place, progress=advance)
                 else:
-                    place = work / str(group) if work is not None and sizes[group] > _FEW_ROWS else None
-                    pairs = self.vectors.similar(rows, threshold, most=most, work=place, progress=advance, join=join)
+                    find = join or similar_pairs
+                    pairs = self.vectors.similar(rows, threshold, most=most, work=place, progress=advance, join=find)
                 most = most and most - len(pairs)
                 found.append((start + pairs.left, start + pairs.right, pairs.similarity))
         # Groups stand side by side, so what is found in one after the other is sorted as a whole.

@@ -3,9 +3,10 @@
     python scripts/measure_faults.py [--rows 5000] [--runs 20]
 
 What dies, in turn: a worker that encodes, a worker that compares, a node with its workers, and the process that asked.
-When: at a moment drawn at random (seed 0), as a share of the texts encoded or of the pairs compared. Workers and nodes
-are killed with SIGKILL, as the system kills what has no memory left. After the death of the process that asked, the
-same call is made again, with the folder of what was finished.
+When: at a moment drawn at random (seed 0), as a share of the texts encoded or of the pairs compared; a worker dies at
+the next moment at which one is seen at its task. Workers and nodes are killed with SIGKILL, as the system kills what
+has no memory left. After the death of the process that asked, the same call is made again, with the folder of what was
+finished. Every second four runs search approximately.
 
 Every run must write the files that the local engine writes, byte for byte; of run.json all but the seconds, the engine
 and what came from the cache. Reads `qqp_questions.parquet` from ../shared/data, or from the folder in DUPDETECT_DATA.
@@ -22,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +43,8 @@ DATA = FOLDER_OF_DATA / "qqp_questions.parquet"
 RESULTS = FOLDER / "faults.json"
 KINDS = ("a worker that encodes", "a worker that compares", "a node", "the process that asked")
 STAGES = ("Encoding", "Comparing")
+AT_WORK = ("ray::EncodingWorker.encode", "ray::compare")  # how the title of a worker begins that is at its task
+SEARCHES = ("exact", "ann")
 SHARD_ROWS = 512  # so that there are many pairs of shards although there are few rows
 OWN = ("seconds", "engine", "encoded_texts", "cached_texts")
 SEED = 0
@@ -54,15 +58,18 @@ def main() -> None:
     asked = parser.parse_args()
     texts = pl.read_parquet(DATA)["text"].head(asked.rows).to_list()
     with tempfile.TemporaryDirectory() as scratch:
-        expected = Path(scratch) / "out"
-        deduplicated(texts, LocalEngine()).write(expected)
+        expected = {search: Path(scratch) / search for search in SEARCHES}
+        for search, out in expected.items():
+            deduplicated(texts, LocalEngine(), search=search).write(out)
         runs = []
         with two_nodes() as nodes:
             draw = random.Random(SEED)  # noqa: S311 - moments, not secrets
             for number in range(asked.runs):
                 kind = KINDS[number % len(KINDS)]
                 stage = STAGES[KINDS.index(kind)] if kind in KINDS[:2] else draw.choice(STAGES)
-                runs.append(one_run(texts, kind, stage, draw.uniform(0, 0.9), nodes, expected))
+                search = SEARCHES[number // len(KINDS) % len(SEARCHES)]
+                share = draw.uniform(0, 0.9)
+                runs.append(one_run(texts, search, kind, stage, share, nodes, expected[search]))
                 print(json.dumps(runs[-1]))
     record = {
         "what": "dedupe with --engine ray, the default detector and its threshold; one death a run",
@@ -78,34 +85,37 @@ def main() -> None:
     print(f"{record['identical']} of {len(runs)} runs gave identical files")
 
 
-def one_run(texts: list[str], kind: str, stage: str, share: float, nodes: Nodes, expected: Path) -> dict[str, Any]:
+def one_run(
+    texts: list[str], search: str, kind: str, stage: str, share: float, nodes: Nodes, expected: Path
+) -> dict[str, Any]:
     """Deduplicate with one death; return what died, when, and whether the files are the same."""
     killed: list[str] = []
     begun = time.perf_counter()
 
-    def kill() -> str | None:
+    def kill() -> None:
         if kind == KINDS[2]:
-            return nodes.kill()
-        # One that has just compared, and waits for more, will do.
-        names = ["ray::EncodingWorker"] if stage == "Encoding" else ["ray::compare", "ray::IDLE"]
-        return nodes.kill_worker(names)
+            killed.append(nodes.kill())
+        else:
+            threading.Thread(target=kill_at_work, args=[AT_WORK[STAGES.index(stage)], killed], daemon=True).start()
 
     with tempfile.TemporaryDirectory() as scratch:
         out, work = Path(scratch) / "out", Path(scratch) / "work"
         if kind == KINDS[3]:
             killed.append(f"SIGKILL for the process that asked, while {stage.lower()}")
-            died = asked_in_another_process(texts, out, work, stage, share)
+            died = asked_in_another_process(texts, out, work, search, stage, share)
             assert died == -signal.SIGKILL, died
             finished = len(list(work.rglob("*.npy")))
-            again = asked_in_another_process(texts, out, work, "", 0)
+            again = asked_in_another_process(texts, out, work, search, "", 0)
             assert again == 0, again
         else:
-            result = deduplicated(texts, RayEngine(shard_rows=SHARD_ROWS), progress=when(stage, share, kill, killed))
+            engine = RayEngine(shard_rows=SHARD_ROWS)
+            result = deduplicated(texts, engine, search=search, progress=when(stage, share, kill))
             result.write(out)
             finished = None
         record = json.loads((out / "run.json").read_text(encoding="utf-8"))
         return {
             "died": killed[0] if killed else None,
+            "search": search,
             "stage": stage,
             "at_share_of_stage": round(share, 3),
             "seconds": round(time.perf_counter() - begun, 1),
@@ -120,8 +130,8 @@ def deduplicated(texts: list[str], engine: Engine, **options: Any) -> Deduplicat
     return Detector.from_pretrained().deduplicate(texts, engine=engine, **options)
 
 
-def when(stage: str, share: float, kill: Callable[[], str | None], killed: list[str]) -> Any:
-    """Return a `progress` that calls `kill` when `share` of the units of a stage are finished, until that succeeds."""
+def when(stage: str, share: float, kill: Callable[[], None]) -> Any:
+    """Return a `progress` that calls `kill` once, when `share` of the units of a stage are finished."""
 
     @contextmanager
     def progress(name: str, total: int, _: str) -> Iterator[Callable[[int], None]]:
@@ -129,30 +139,43 @@ def when(stage: str, share: float, kill: Callable[[], str | None], killed: list[
 
         def advance(count: int) -> None:
             nonlocal done
-            done += count
-            if name == stage and done >= share * total and not killed:
-                victim = kill()
-                if victim is not None:
-                    killed.append(victim)
+            before, done = done, done + count
+            if name == stage and before < max(1, share * total) <= done:
+                kill()
 
         yield advance
 
     return progress
 
 
-def asked_in_another_process(texts: list[str], out: Path, work: Path, stage: str, share: float) -> int:
+def kill_at_work(title: str, killed: list[str], patience: float = 60.0) -> None:
+    """Kill the first process whose title begins so, and add it to `killed`; look for one again and again."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        known = [process for process, _ in worker_processes("ray::")]
+        for _ in range(200):
+            for process in known:
+                now = title_of(process)
+                if now.startswith(title):
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(f"SIGKILL for {now}")
+                    return
+            time.sleep(0.001)
+
+
+def asked_in_another_process(texts: list[str], out: Path, work: Path, search: str, stage: str, share: float) -> int:
     """Deduplicate in a process that kills itself at this moment, and never if the stage is ""; return its status."""
     work.mkdir(exist_ok=True)
-    given = json.dumps([texts, str(out), str(work), stage, share])
+    given = json.dumps([texts, str(out), str(work), search, stage, share])
     return subprocess.run([sys.executable, __file__, "victim"], input=given, text=True, check=False).returncode
 
 
 def victim() -> None:
-    texts, out, work, stage, share = json.load(sys.stdin)
+    texts, out, work, search, stage, share = json.load(sys.stdin)
     detector = Detector.from_pretrained().cached(Path(work) / "vectors.sqlite")
-    progress = when(stage, share, lambda: os.kill(os.getpid(), signal.SIGKILL), [])
+    progress = when(stage, share, lambda: os.kill(os.getpid(), signal.SIGKILL))
     engine = RayEngine(workers=2, shard_rows=SHARD_ROWS)
-    result = detector.deduplicate(texts, engine=engine, work=Path(work) / "pairs", progress=progress)
+    result = detector.deduplicate(texts, engine=engine, search=search, work=Path(work) / "pairs", progress=progress)
     result.write(Path(out))
 
 
@@ -184,14 +207,6 @@ class Nodes:
         self.second = self.cluster.add_node(num_cpus=1)  # as a cluster that scales does
         return f"SIGKILL for one of two nodes, with {processes - len(worker_processes('ray::'))} of its processes"
 
-    def kill_worker(self, names: list[str]) -> str | None:
-        processes = [process for name in names for process in worker_processes(name)]
-        if not processes:
-            return None
-        process, title = processes[0]
-        os.kill(process, signal.SIGKILL)
-        return f"SIGKILL for {title}"
-
 
 @contextmanager
 def two_nodes() -> Iterator[Nodes]:
@@ -209,15 +224,23 @@ def two_nodes() -> Iterator[Nodes]:
         cluster.shutdown()
 
 
+def title_of(process: int) -> str:
+    """Return the title of a process, "" where it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[0].decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def worker_processes(name: str) -> list[tuple[int, str]]:
     """Return number and title of the processes, started by this one, whose title begins so."""
     parents, titles = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-            title = (folder / "cmdline").read_bytes().split(b"\0")[0].decode("utf-8", "replace")
         except OSError:  # it has ended
             continue
+        title = title_of(int(folder.name))
         parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
         if title.startswith(name):
             titles[int(folder.name)] = title

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from dupdetect.search import (
     TooManyPairsError,
     ann,
     approximate_pairs,
+    cells,
     certificate,
     certify,
     similar_pairs,
@@ -49,6 +51,11 @@ def some_of(pairs, keep):
     return SimilarPairs(pairs.left[keep], pairs.right[keep], pairs.similarity[keep])
 
 
+def visiting(cells):
+    """What stands in the place of `visits`, with this number, or all where there are fewer."""
+    return lambda embeddings, middles, threshold: min(cells, len(middles))
+
+
 def whole(rows):
     return [slice(0, len(rows))]
 
@@ -67,7 +74,7 @@ def whole(rows):
 def test_every_pair_found_is_one_of_the_exact_join_to_the_bit(seed, n, centres, threshold, probed):
     rows = clustered_rows(n, centres, seed=seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ann, "_PROBED", probed)
+        patch.setattr(ann, "visits", visiting(probed))
         found = approximate_pairs(rows, threshold)
     exact = as_dict(similar_pairs(rows, threshold))
     assert as_dict(found).items() <= exact.items()
@@ -84,7 +91,7 @@ def test_nothing_is_missed_in_the_cells_that_are_looked_at(seed, n, pick):
     everything = similar_pairs(rows, -1.0).similarity
     value = everything[pick % len(everything)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ann, "_PROBED", n)
+        patch.setattr(ann, "visits", visiting(n))
         for threshold in (float(value), min(float(np.nextafter(value, np.float32(2))), 1.0)):
             assert as_dict(approximate_pairs(rows, threshold)) == as_dict(similar_pairs(rows, threshold))
 
@@ -118,6 +125,123 @@ def test_the_same_rows_give_the_same_pairs_with_any_number_of_threads():
             assert as_dict(approximate_pairs(rows, 0.6)) == first
     finally:
         faiss.omp_set_num_threads(before)
+
+
+# Cells
+
+
+def by_the_book(rows, middles):
+    """All cells in the order of their nearness, by whole numbers."""
+    scale = np.floor(4096 / 1.001 - rows.shape[1] ** 0.5 / 2)
+    products = np.rint(rows * np.float32(scale)).astype(np.int64) @ middles.astype(np.int64).T
+    return np.argsort(-products, axis=1, kind="stable")
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(21, 300), most=st.integers(1, 40), together=st.integers(1, 300))
+def test_the_nearest_cells_are_those_of_whole_numbers_whatever_stands_beside_a_row(seed, n, most, together):
+    rows = np.repeat(clustered_rows(n, 10, seed=seed, d=384), 2, axis=0)
+    middles = cells.middles_of(rows)
+    middles[1] = middles[0]  # a tie
+    assert (np.abs(middles) == np.rint(np.abs(middles))).all()
+    most = min(most, len(middles))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "_PRODUCTS", together * len(middles))
+        found = cells.nearest_cells(rows, middles, most)
+    np.testing.assert_array_equal(found, by_the_book(rows, middles)[:, :most])
+
+
+def test_no_sum_of_products_leaves_the_whole_numbers_that_float32_has():
+    for d in (1, 2, 384, 4096):
+        longest = np.full((1, d), 1.001 / d**0.5, dtype=np.float32)
+        assert (cells._rounded(longest).astype(np.int64) ** 2).sum() <= 2**24
+
+
+@pytest.mark.parametrize("threshold", [0.7, 0.9])
+def test_so_many_cells_are_visited_that_the_recall_aimed_at_is_reached(threshold):
+    """Against a plain count, for all rows, as all are drawn."""
+    rows = clustered_rows(900, 150, spread=0.45)
+    middles = cells.middles_of(rows)
+    order = by_the_book(rows, middles)
+    exact = similar_pairs(rows, threshold)
+
+    def recall(visited):
+        true, met = np.zeros(900), np.zeros(900)
+        for i, j in zip(exact.left, exact.right, strict=True):
+            there = order[i, 0] in order[j, :visited] or order[j, 0] in order[i, :visited]
+            true[[i, j]] += 1
+            met[[i, j]] += there
+        return (met[true > 0] / true[true > 0]).mean()
+
+    chosen = cells.visits(rows, middles, threshold)
+    assert recall(chosen) >= cells.RECALL
+    assert chosen == 1 or recall(chosen - 1) < cells.RECALL
+    assert chosen > 1
+
+
+def test_where_no_row_has_a_partner_the_usual_number_of_cells_is_visited():
+    rows = np.eye(100, dtype=np.float32)
+    assert cells.visits(rows, cells.middles_of(rows), 0.5) == 16
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(30, 200), visited=st.integers(1, 8), shard_rows=st.integers(1, 200))
+def test_pairs_that_meet_are_found_once_whatever_the_shards(seed, n, visited, shard_rows):
+    rows = clustered_rows(n, 20, spread=0.6, seed=seed)
+    near = cells.nearest_cells(rows, cells.middles_of(rows), visited)
+    order = cells.by_home(near)
+    shards = list(cells.cell_shards(rows, near, order, shard_rows))
+    found = [cells.pairs_that_meet(*pair, 0.3) for pair in combinations_with_replacement(shards, 2)]
+    expected = {
+        (i, j): s
+        for (i, j), s in as_dict(similar_pairs(rows, 0.3)).items()
+        if near[i, 0] in near[j] or near[j, 0] in near[i]
+    }
+    left, right, similarity = cells.in_rows(order, found)
+    assert len(left) == len(expected)
+    assert {(int(i), int(j)): s for i, j, s in zip(left, right, similarity, strict=True)} == expected
+
+
+def test_a_full_cell_is_compared_in_parts(monkeypatch):
+    rows = clustered_rows(300, 40)
+    expected = as_dict(approximate_pairs(rows, 0.5))
+    for name, value in (("_ROWS", 7), ("_COLUMNS", 5), ("_CANDIDATES", 50)):
+        monkeypatch.setattr(cells, name, value)
+    assert as_dict(approximate_pairs(rows, 0.5)) == expected
+
+
+def test_it_goes_on_from_what_was_finished(tmp_path, monkeypatch):
+    rows = clustered_rows(1000, 150)
+    monkeypatch.setattr(ann, "_SMALLEST", 64)
+    expected = as_dict(approximate_pairs(rows, 0.6))
+    compared, compare = [], ann.pairs_that_meet
+
+    def interrupted(*arguments):
+        compared.append(arguments)
+        if len(compared) == 30:
+            raise KeyboardInterrupt
+        return compare(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ann, "pairs_that_meet", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            approximate_pairs(rows, 0.6, work=tmp_path)
+    finished = len(list(tmp_path.glob("pairs-*/*.npy")))
+    assert finished > 0
+    compared[:] = [()] * 31
+    monkeypatch.setattr(ann, "pairs_that_meet", interrupted)
+    monkeypatch.setattr(ann, "middles_of", None)  # not asked for again
+    done = []
+    assert as_dict(approximate_pairs(rows, 0.6, work=tmp_path, progress=done.append)) == expected
+    assert sum(done) == 1000 * 999 // 2
+    assert len(compared) - 31 == len(list(tmp_path.glob("pairs-*/*.npy"))) - finished
+    # Other cells (of another version of the library, say): nothing of these pairs fits.
+    (file,) = tmp_path.glob("cells-*.npy")
+    np.save(file, np.zeros((1000, 1), dtype=np.int32))
+    assert as_dict(approximate_pairs(rows, 0.6, work=tmp_path)) == as_dict(similar_pairs(rows, 0.6))
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match="is damaged"):
+        approximate_pairs(rows, 0.6, work=tmp_path)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 20, 21, 1100])
@@ -186,12 +310,8 @@ def test_it_counts_what_is_missed(monkeypatch):
 
 def test_a_bad_index_gets_a_low_certificate(monkeypatch):
     rows = clustered_rows(1200, 200)
-    good = ann._candidates
-
-    def few(*arguments):
-        return good(*arguments)[::5]
-
-    monkeypatch.setattr(ann, "_candidates", few)
+    good = ann.in_rows
+    monkeypatch.setattr(ann, "in_rows", lambda *arguments: [column[::5] for column in good(*arguments)])
     found, exact = approximate_pairs(rows, 0.8), similar_pairs(rows, 0.8)
     assert 0 < len(found) < 0.3 * len(exact)
     certified = certify(rows, whole(rows), found, 0.8)
@@ -271,6 +391,7 @@ def made_up_questions(n=600, seed=0):
 
 
 def test_a_detector_carries_the_certificate(detector, monkeypatch):
+    monkeypatch.setattr(ann, "visits", visiting(16))  # enough for all
     texts = made_up_questions()
     exact, result = detector.deduplicate(texts), detector.deduplicate(texts, search="ann")
     assert exact.certificate is None
@@ -285,11 +406,12 @@ def test_a_detector_carries_the_certificate(detector, monkeypatch):
     assert record["lower_bound"] == certified.lower_bound
     assert record["certificate"] == str(certified)
     assert record["library"].startswith("faiss ")
+    assert record["recall_aimed_at"] == 0.999
     assert {"search", "certify"} <= result.run["seconds"].keys()
 
 
 def test_the_order_of_the_rows_changes_nothing(detector, monkeypatch):
-    monkeypatch.setattr(ann, "_PROBED", 1)
+    monkeypatch.setattr(ann, "visits", visiting(1))
     texts = list(dict.fromkeys(made_up_questions(900)))
     first = detector.deduplicate(texts, search="ann")
     assert first.certificate.recall < 1.0, "so there is something that the order could change"
@@ -366,7 +488,8 @@ def dedupe(capsys, *arguments):
     return stop.value.code, *capsys.readouterr()
 
 
-def test_the_command_line_prints_the_certificate_and_writes_it(capsys, export, tmp_path):
+def test_the_command_line_prints_the_certificate_and_writes_it(capsys, export, tmp_path, monkeypatch):
+    monkeypatch.setattr(ann, "visits", visiting(16))  # enough for all
     assert dedupe(capsys, export, "-o", tmp_path / "plain")[0] == 0
     code, out, _ = dedupe(capsys, export, "-o", tmp_path / "out", "--search", "ann")
     assert code == 0

@@ -167,8 +167,8 @@ engine_options = together(
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Where the work is done: by the cores of this machine, or on a Ray cluster (needs the extra cluster). The "
-        "result is the same.",
+        help="Where the work is done: by the cores of this machine, or on a Ray cluster (needs the extra cluster), of "
+        "which --device cuda uses the graphics cards to encode. The result is the same.",
     ),
     address=click.option(
         "--address",

@@ -6,7 +6,9 @@ import contextlib
 import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from dupdetect.tables import Reading
 
 __all__ = ["as_json_text", "check_free", "printable", "read_labelled", "show", "write_table"]
+
+_SECONDS = 10.0  # between two lines where there is no terminal
 
 
 def write_table(
@@ -64,13 +68,34 @@ def check_free(output: str | Path | None, overwrite: bool, *inputs: str) -> None
 @contextlib.contextmanager
 def show(stage: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show a bar with rate and remaining time on stderr; where that is no terminal, a line every ten seconds."""
+    if not sys.stderr.isatty():
+        yield _lines(stage, total, unit)
+        return
     from tqdm import tqdm
 
-    interval = 0.1 if sys.stderr.isatty() else 10.0
-    with tqdm(
-        total=total, desc=stage, unit=f" {unit}", unit_scale=True, mininterval=interval, delay=1.0, file=sys.stderr
-    ) as bar:
+    with tqdm(total=total, desc=stage, unit=f" {unit}", unit_scale=True, delay=1.0, file=sys.stderr) as bar:
         yield bar.update
+
+
+def _lines(stage: str, total: int, unit: str) -> Callable[[int], None]:
+    """Return a function that counts, and now and then writes a line for a log; none for what is soon finished."""
+    begun = said = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done += count
+        now = time.monotonic()
+        # The last one, too, if there were others.
+        if done and (now - said >= _SECONDS or (said > begun and done == total)):
+            said = now
+            rate = done / (now - begun)
+            left = timedelta(seconds=round(max(0, total - done) / rate))
+            share = f"{done / total:.0%}, " if total else ""
+            units = f"{done:,} of {total:,} {unit}s, {rate:,.0f} a second"
+            click.echo(f"{stage}: {share}{units}, {left} left", err=True)
+
+    return advance
 
 
 def read_labelled(

@@ -22,10 +22,7 @@ class Engine(Protocol):
     bit, whatever the number of its workers.
 
     It is entered (`with engine:`) before it is asked for anything, and what it has started ends when it is left.
-    approximate: whether it goes together with an approximate search, which runs in this process.
     """
-
-    approximate: bool
 
     def __enter__(self) -> Engine: ...
 
@@ -51,6 +48,17 @@ class Engine(Protocol):
 
         work: a folder for what is finished. Another engine begins anew with the same folder.
         """
+
+    def approximate_join(
+        self,
+        embeddings: NDArray[np.float32],
+        threshold: float,
+        *,
+        most: int | None = None,
+        work: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> SimilarPairs:
+        """Return what `search.approximate_pairs` returns, and raise what it raises; else as `join`."""
 
     def resolve(self, n: int, pairs: SimilarPairs, priority: NDArray[np.int64]) -> Resolution:
         """Return what `clustering.resolve` returns: clusters, and which of their nodes stay."""

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from dupdetect.clustering import Resolution, resolve
 from dupdetect.encoder import Encoder
-from dupdetect.search import SimilarPairs, similar_pairs
+from dupdetect.search import SimilarPairs, approximate_pairs, similar_pairs
 
 __all__ = ["LocalEngine"]
 
 
 class LocalEngine:
     """See `engine.Engine` for what its methods return."""
-
-    approximate = True
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -45,6 +43,17 @@ class LocalEngine:
         progress: Callable[[int], None] | None = None,
     ) -> SimilarPairs:
         return similar_pairs(embeddings, threshold, most=most, work=work, progress=progress)
+
+    def approximate_join(
+        self,
+        embeddings: NDArray[np.float32],
+        threshold: float,
+        *,
+        most: int | None = None,
+        work: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> SimilarPairs:
+        return approximate_pairs(embeddings, threshold, most=most, work=work, progress=progress)
 
     def resolve(self, n: int, pairs: SimilarPairs, priority: NDArray[np.int64]) -> Resolution:
         return resolve(n, pairs, priority)

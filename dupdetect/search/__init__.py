@@ -7,8 +7,9 @@ others share by what stands before it, where the end is the same.
 
 from __future__ import annotations
 
-from dupdetect.search.ann import approximate_pairs, index_library, uses_index
+from dupdetect.search.ann import approximate_pairs, uses_index
 from dupdetect.search.blocks import cosine, float32_error
+from dupdetect.search.cells import RECALL, index_library
 from dupdetect.search.certificate import RecallCertificate, certify
 from dupdetect.search.exact import (
     Neighbours,
@@ -21,6 +22,7 @@ from dupdetect.search.exact import (
 from dupdetect.search.vectors import Vectors
 
 __all__ = [
+    "RECALL",
     "Neighbours",
     "RecallCertificate",
     "SimilarPairs",

@@ -1,53 +1,51 @@
-"""The approximate join, for sets so large that the exact one takes hours: an index proposes, the exact cosine decides.
+"""The approximate join, for sets so large that the exact one takes hours.
 
-The rows are sorted into cells by k-means, and each row is compared with those of the few cells nearest to it (an
-inverted file; Jégou, Douze and Schmid 2011, "Product Quantization for Nearest Neighbor Search"). A pair is missed only
-if neither row's nearest cells hold the other one. Within the cells there is no limit to the number of pairs, and what
-is found has the very similarity of the exact join. `certificate` measures how much is missed.
+The rows are sorted into cells by k-means, and each row is compared with those of the few cells nearest to it (`cells`).
+A pair is missed only if neither row's nearest cells hold the other one. Within the cells there is no limit to the
+number of pairs, and what is found has the very similarity of the exact join. `certificate` measures how much is missed.
 
-The library is faiss. Its inverted file can be asked for everything above a threshold, where graphs of neighbours (HNSW,
-of faiss and of usearch) give the k nearest, which cuts off large clusters; and for 12,000 questions it took less than
-half of their time.
+What is compared is a matrix product for each cell, of all its rows with all that visit it: no graph of neighbours, as
+its k nearest cut off large clusters, and no index that is asked row by row, as that takes longer.
 
-The same rows in the same order give the same pairs: k-means is seeded, and each row is looked up by itself. One thread
-and several gave the same where it was tried, but faiss does not promise it, and another processor can round the cells
-otherwise. Another order of the rows can give other cells, so callers sort them.
+The same rows in the same order give the same pairs, whatever the shards, threads or workers. Another order of the rows
+can give other cells, so callers sort them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations_with_replacement
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.errors import InputError, MissingExtraError
-from dupdetect.search.blocks import cosine, float32_error, of_pairs
-from dupdetect.search.exact import (
-    SimilarPairs,
-    TooManyPairsError,
-    similar_pairs,
-    unit_rows,
+from dupdetect.cores import usable_cores
+from dupdetect.search.between import compared_between
+from dupdetect.search.cells import (
+    by_home,
+    cell_shards,
+    finished_cells,
+    finished_pairs,
+    in_rows,
+    middles_of,
+    nearest_cells,
+    pairs_that_meet,
+    visits,
 )
+from dupdetect.search.exact import SimilarPairs, TooManyPairsError, rows_to_join, similar_pairs
+from dupdetect.search.finished import FinishedBlocks, Found
 
-__all__ = ["approximate_pairs", "index_library", "uses_index"]
+__all__ = ["approximate_pairs", "uses_index"]
 
 _FEW_ROWS = 2048  # up to so many are compared exactly, which takes no time
-_CELLS = 4  # times the square root of the number of rows, as the authors of faiss advise
-_PROBED = 16  # cells that each row is compared with
-_ROUNDS, _ROWS_PER_CELL, _SEED = 5, 32, 0  # of k-means
-_ROWS_AT_A_TIME = 1024
-
-
-def index_library() -> str:
-    """Return the name and version of the library; raise MissingExtraError where it is not installed."""
-    return f"faiss {_faiss().__version__}"
+_SHARDS, _SMALLEST, _LARGEST = 16, 1024, 65_536  # and their rows
+_ROWS_AT_A_TIME = 8192
 
 
 def uses_index(rows: int) -> bool:
-    """Tell whether so many rows are searched by an index. Fewer are compared exactly."""
+    """Tell whether of so many rows some pairs are not compared. Fewer are compared exactly."""
     return rows > _FEW_ROWS
 
 
@@ -56,70 +54,53 @@ def approximate_pairs(
     threshold: float,
     *,
     most: int | None = None,
+    work: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimilarPairs:
     """Return most pairs of rows whose cosine similarity is at or above `threshold`, each once, and no others.
 
     embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
-    All pairs where `uses_index` is false for n. Beyond the result, memory is 4 n d bytes for the index and about 40
-    bytes a pair. `progress` is called with numbers that sum to n (n - 1) / 2, as that of `similar_pairs`.
+    All pairs where `uses_index` is false for n. Beyond the result, memory is 4 n d bytes, and 4 n for each cell that
+    a row visits. `progress` is called with numbers that sum to n (n - 1) / 2, as that of `similar_pairs`.
+
+    work: a folder for what is finished; see `similar_pairs`.
 
     Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1]; MissingExtraError;
     TooManyPairsError as soon as there are more than `most` pairs, where that is given.
     """
     if not uses_index(len(embeddings)):
-        return similar_pairs(embeddings, threshold, most=most, progress=progress)
-    embeddings = unit_rows(embeddings, "embeddings")
-    if not -1.0 <= threshold <= 1.0:
-        raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
-    # Above it, whatever the rounding of a product of float32 values; the index leaves out what equals it.
-    above = np.nextafter(np.float32(threshold - float32_error(embeddings.shape[1])), np.float32(-2))
-    left, right = np.divmod(_candidates(embeddings, float(above), most, progress), len(embeddings))
-    similarity = of_pairs(cosine, embeddings, left, embeddings, right)
-    keep = similarity.astype(np.float64) >= threshold
-    if most is not None and np.count_nonzero(keep) > most:
-        raise TooManyPairsError
-    return SimilarPairs(left[keep].astype(np.int32), right[keep].astype(np.int32), similarity[keep])
+        return similar_pairs(embeddings, threshold, most=most, work=work, progress=progress)
+    n = len(embeddings)
+    rows = min(_LARGEST, max(_SMALLEST, -(-n // _SHARDS)))
+    embeddings = rows_to_join(embeddings, threshold, rows)
 
+    def find() -> NDArray[np.int32]:
+        middles = middles_of(embeddings)
+        return _nearest(embeddings, middles, visits(embeddings, middles, threshold))
 
-def _candidates(
-    rows: NDArray[np.float32], above: float, most: int | None, progress: Callable[[int], None] | None
-) -> NDArray[np.int64]:
-    """Return the places i * n + j, i < j, rising, of the pairs that the index finds above a product of `above`."""
-    n = len(rows)
-    index = _index_of(rows)
-    places, count = [], 0
-    for start in range(0, n, _ROWS_AT_A_TIME):
-        stop = min(start + _ROWS_AT_A_TIME, n)
-        ends, _, found = index.range_search(rows[start:stop], above)
-        asked = np.repeat(np.arange(start, stop), np.diff(ends.astype(np.int64)))
-        others = found != asked
-        asked, found = asked[others], found[others]
-        places.append(np.unique(np.minimum(asked, found) * n + np.maximum(asked, found)))
-        count += len(places[-1])
-        if most is not None and count > 2 * most:  # a pair is found from either side, or from one
+    cells = finished_cells(work, embeddings, threshold, find)
+    order = by_home(cells)
+    shards = list(cell_shards(embeddings, cells, order, rows))
+    finished: dict[int, Found] | FinishedBlocks = {}
+    if work is not None:
+        finished = finished_pairs(work, embeddings, threshold, cells, rows)
+    numbers = range(len(shards) * (len(shards) + 1) // 2)
+    count = 0
+    for number, (first, second) in zip(numbers, combinations_with_replacement(shards, 2), strict=True):
+        if number not in finished:
+            # One after the other: with several at once the threads of their small products wait for each other.
+            finished[number] = pairs_that_meet(first, second, threshold)
+        count += len(finished[number][0])
+        if most is not None and count > most:
             raise TooManyPairsError
         if progress:
-            progress((stop * (stop - 1) - start * (start - 1)) // 2)
-    return np.unique(np.concatenate(places))
+            progress(compared_between(len(first.rows), None if first is second else len(second.rows)))
+    return SimilarPairs(*in_rows(order, [finished[number] for number in numbers]))
 
 
-def _index_of(rows: NDArray[np.float32]) -> Any:
-    faiss = _faiss()
-    cells = min(_CELLS * math.isqrt(len(rows)), len(rows))
-    index = faiss.index_factory(rows.shape[1], f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
-    index.nprobe = _PROBED
-    index.cp.niter, index.cp.seed = _ROUNDS, _SEED
-    # With a minimum of its own k-means warns on standard output.
-    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, _ROWS_PER_CELL
-    index.train(rows)
-    index.add(rows)
-    return index
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise MissingExtraError("ann", "The approximate search", "faiss-cpu") from None
-    return faiss
+def _nearest(rows: NDArray[np.float32], middles: NDArray[np.float32], most: int) -> NDArray[np.int32]:
+    """Return what `nearest_cells` returns, by all cores."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        parts = [rows[start : start + _ROWS_AT_A_TIME] for start in range(0, len(rows), _ROWS_AT_A_TIME)]
+        none = np.empty((0, most), dtype=np.int32)
+        return np.concatenate([none, *pool.map(lambda part: nearest_cells(part, middles, most), parts)])

@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.metrics import clopper_pearson_upper
-from dupdetect.search.blocks import cosine, float32_error, of_pairs
 from dupdetect.search.exact import SimilarPairs
+from dupdetect.search.sampled import partners
 
 __all__ = ["RecallCertificate", "certify"]
 
 _SAMPLED_ROWS = 2_000
 _SEED = 0
 _CONFIDENCE = 0.95
-_COLUMNS_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +78,14 @@ def certify(
     sample = np.sort(np.random.default_rng(_SEED).choice(rows, min(_SAMPLED_ROWS, len(rows)), replace=False))
     known = _places(pairs, sample, len(embeddings))
     true, found = np.zeros(len(sample), dtype=np.int64), np.zeros(len(sample), dtype=np.int64)
-    cut = np.float32(threshold - float32_error(embeddings.shape[1]))
     for group in groups:
         first, last = np.searchsorted(sample, [group.start, group.stop])
-        asked = embeddings[sample[first:last]]
-        for start in range(group.start, group.stop, _COLUMNS_AT_A_TIME):
-            others = embeddings[start : min(start + _COLUMNS_AT_A_TIME, group.stop)]
-            i, j = np.divmod(np.flatnonzero(asked @ others.T >= cut), len(others))
-            similar = of_pairs(cosine, asked, i, others, j).astype(np.float64) >= threshold
-            similar &= sample[first + i] != start + j
-            at, row, other = first + i[similar], sample[first + i[similar]], start + j[similar]
+        for place, other in partners(embeddings, sample[first:last], group, threshold, progress):
+            at = first + place
+            row = sample[at]
             there = np.isin(np.minimum(row, other) * len(embeddings) + np.maximum(row, other), known)
             true += np.bincount(at, minlength=len(sample))
             found += np.bincount(at[there], minlength=len(sample))
-            if progress:
-                progress(len(others))
     some = true > 0
     shares = found[some] / true[some]
     return RecallCertificate(

@@ -18,15 +18,21 @@ import pytest
 
 from dupdetect import Detector
 from dupdetect.cli import main
+from dupdetect.clustering import resolve
 from dupdetect.encoder.cache import CachedEncoder
 from dupdetect.engines import RayEngine
 from dupdetect.engines import ray as ray_engine
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.results.deduplication import OUTPUT_FILES
-from dupdetect.search import TooManyPairsError, similar_pairs
+from dupdetect.search import TooManyPairsError, ann, approximate_pairs, similar_pairs
 
 # Found, and not imported: what the engine sets is read by Ray when it is.
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
+
+
+def needs_faiss(value):
+    return pytest.param(value, marks=pytest.mark.skipif(find_spec("faiss") is None, reason="needs the extra ann"))
+
 
 VERBS = ("pay", "cancel", "return", "track", "change", "find", "print", "close")
 THINGS = ("order", "bill", "account", "parcel", "address", "ticket", "password", "invoice", "card", "plan")
@@ -163,9 +169,76 @@ def test_pairs_do_not_depend_on_shards(cluster, rows):
     assert sum(counted) == 900 * 899 // 2
 
 
-def test_too_many_pairs_are_refused(cluster):
+@pytest.mark.parametrize("join", ["join", needs_faiss("approximate_join")])
+def test_too_many_pairs_are_refused(cluster, join, monkeypatch):
+    monkeypatch.setattr(ann, "_FEW_ROWS", 100)
     with RayEngine(shard_rows=100) as engine, pytest.raises(TooManyPairsError):
-        engine.join(directions(), 0.6, most=50)
+        getattr(engine, join)(directions(), 0.6, most=50)
+
+
+@pytest.mark.parametrize("rows", [needs_faiss(64), needs_faiss(899), needs_faiss(5000)])
+def test_pairs_in_cells_do_not_depend_on_shards_or_the_engine(cluster, rows, monkeypatch):
+    monkeypatch.setattr(ann, "_FEW_ROWS", 100)
+    monkeypatch.setattr(ann, "visits", lambda *_: 1)
+    monkeypatch.setattr(ray_engine, "visits", lambda *_: 1)
+    embeddings = directions()
+    counted = []
+    with RayEngine(shard_rows=rows) as engine:
+        found = engine.approximate_join(embeddings, 0.6, progress=counted.append)
+    equal_pairs(found, approximate_pairs(embeddings, 0.6))
+    assert 300 < len(found) < len(similar_pairs(embeddings, 0.6)), "so there is something that shards could change"
+    assert sum(counted) == 900 * 899 // 2
+
+
+@pytest.mark.parametrize("search", ["exact", needs_faiss("ann")])
+def test_a_join_goes_on_from_what_was_finished(cluster, tmp_path, monkeypatch, search):
+    monkeypatch.setattr(ann, "_FEW_ROWS", 100)
+    results, result = [], ray_engine._result
+
+    def interrupted(*arguments):
+        if len(results) == 23:
+            raise KeyboardInterrupt
+        results.append(arguments)
+        return result(*arguments)
+
+    embeddings = directions()
+    with monkeypatch.context() as patch, RayEngine(shard_rows=100) as engine:
+        join = engine.join if search == "exact" else engine.approximate_join
+        expected = join(embeddings, 0.6)
+        patch.setattr(ray_engine, "_result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            join(embeddings, 0.6, work=tmp_path)
+        finished = len(list(tmp_path.glob("*/*.npy")))
+        assert finished == 23 - (9 if search == "ann" else 0)  # cells of 9 shards come first
+        patch.setattr(ray_engine, "middles_of", None)  # not asked for again
+        results[:] = [None] * 24
+        equal_pairs(join(embeddings, 0.6, work=tmp_path), expected)
+        assert len(results) - 24 == len(list(tmp_path.glob("*/*.npy"))) - finished
+
+
+@pytest.mark.parametrize("search", [needs_faiss("ann")])
+def test_an_approximate_search_writes_the_same_files(cluster, export, tmp_path, monkeypatch, small_shards, search):
+    monkeypatch.setattr(ann, "_FEW_ROWS", 100)
+    assert dedupe(tmp_path / "local", monkeypatch, export, "--search", search) == 0
+    assert dedupe(tmp_path / "ray", monkeypatch, export, "--search", search, "--engine", "ray") == 0
+    assert same_files(tmp_path / "local" / "out", tmp_path / "ray" / "out") == ["local", "ray"]
+    record = json.loads((tmp_path / "ray" / "out" / "run.json").read_text(encoding="utf-8"))["search"]
+    assert record["kind"] == "ann"
+    assert record["with_pairs"] > 300
+
+
+@pytest.mark.parametrize("size", [37, 400])
+def test_what_stays_is_decided_on_the_cluster(cluster, monkeypatch, size):
+    pairs = similar_pairs(directions(), 0.6)
+    priority = np.random.default_rng(0).permutation(900)
+    expected = resolve(900, pairs, priority)
+    monkeypatch.setattr(ray_engine, "_FEW_PAIRS", 10)
+    monkeypatch.setattr(ray_engine, "_PAIRS", size)
+    with RayEngine() as engine:
+        found = engine.resolve(900, pairs, priority)
+    for column in ("cluster", "survivor", "similarity"):
+        np.testing.assert_array_equal(getattr(found, column), getattr(expected, column))
+        assert getattr(found, column).dtype == getattr(expected, column).dtype
 
 
 def test_vectors_are_those_of_the_encoder(cluster, tmp_path, small_shards):
@@ -201,17 +274,17 @@ def test_a_killed_worker_changes_nothing(cluster, detector, small_shards, stage,
 
 def test_it_goes_on_after_an_interruption(cluster, export, tmp_path, monkeypatch, small_shards, capsys):
     assert dedupe(tmp_path / "local", monkeypatch, export) == 0
-    results, result = [], ray_engine._Join._result
+    results, result = [], ray_engine._result
 
-    def interrupted(self, *arguments):
+    def interrupted(*arguments):
         if len(results) == 7:
             raise KeyboardInterrupt
         results.append(arguments)
-        return result(self, *arguments)
+        return result(*arguments)
 
     folder = tmp_path / "ray"
     with monkeypatch.context() as patch:
-        patch.setattr(ray_engine._Join, "_result", interrupted)
+        patch.setattr(ray_engine, "_result", interrupted)
         patch.setattr("dupdetect.encoded_texts._FEW_ROWS", 10)
         assert dedupe(folder, monkeypatch, export, "--engine", "ray", "--resume") == 130
         assert len(list((folder / "out.partial" / "pairs").rglob("*.npy"))) == 7
@@ -245,6 +318,12 @@ class OtherElsewhere(SameEverywhere):
         return np.roll(super().encode(texts), int(os.getpid() != self.home), axis=1)
 
 
+class OnACard(SameEverywhere):
+    """An encoder that was loaded for a graphics card."""
+
+    device = "cuda"
+
+
 class Deadly(SameEverywhere):
     """An encoder that takes more memory than there is for one of the texts."""
 
@@ -271,6 +350,11 @@ def test_an_encoder_of_the_callers_own_is_sent(own_encoders):
         )
 
 
+def test_an_encoder_on_a_card_needs_a_cluster_with_cards(cluster):
+    with RayEngine() as engine, pytest.raises(InputError, match="The cluster has no graphics cards"):
+        engine.encode(OnACard(), questions())
+
+
 def test_a_worker_that_computes_otherwise_is_refused(own_encoders):
     with RayEngine() as engine, pytest.raises(DupdetectError, match="encodes otherwise than this process"):
         engine.encode(OtherElsewhere(), questions())
@@ -282,8 +366,6 @@ def test_a_text_that_kills_every_worker_is_named(own_encoders, small_shards):
 
 
 def test_what_does_not_go_together_is_refused(cluster, detector):
-    with pytest.raises(InputError, match="search='exact', or engine='local'"):
-        detector.deduplicate(["a b"], engine="ray", search="ann")
     with pytest.raises(InputError, match=r"has called ray\.init already"), RayEngine("auto"):
         pass
     with pytest.raises(InputError, match="has the workers that it has"):

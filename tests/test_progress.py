@@ -1,0 +1,40 @@
+"""What a long run says on standard error where that is no terminal: a log, say."""
+
+import pytest
+
+from dupdetect.cli import terminal
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test sets."""
+    now = [100.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_has_a_line_every_ten_seconds_and_a_last_one(capsys, clock):
+    with terminal.show("Comparing", 5_000, "pair") as advance:
+        for _ in range(50):
+            clock[0] += 0.5
+            advance(100)
+    assert capsys.readouterr() == (
+        "",
+        "Comparing: 40%, 2,000 of 5,000 pairs, 200 a second, 0:00:15 left\n"
+        "Comparing: 80%, 4,000 of 5,000 pairs, 200 a second, 0:00:05 left\n"
+        "Comparing: 100%, 5,000 of 5,000 pairs, 200 a second, 0:00:00 left\n",
+    )
+
+
+def test_what_is_soon_finished_is_not_mentioned(capsys, clock):
+    with terminal.show("Encoding", 10, "text") as advance:
+        clock[0] += 9
+        advance(10)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_has_a_bar_instead(monkeypatch):
+    monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(terminal, "_lines", None)
+    with terminal.show("Encoding", 10, "text") as advance:
+        advance(10)
