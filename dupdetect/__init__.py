@@ -9,10 +9,12 @@ A map, from the bottom up (each module imports only what stands above it here):
 
     errors          what can go wrong;  progress: who is told;  atomic: files that appear whole or not at all
     frozen          results that stay what they are;  cores: how many threads are worth starting
+    remote          files behind a URL, fetched and sent (extra `remote`)
     sqlite          files of ours in SQLite, and what goes wrong with them
     markup          HTML out of a text
     text            canonical(): the one definition of "the same question text"
     tables          tabular files and frames, every cell as it came
+    parts           an export to a table: a file, what is behind a URL, several parts as one
     questions       texts to compare, with ids and their untouched original rows
     pairs           labelled pairs and triplets
     graph           connected components

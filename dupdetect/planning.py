@@ -21,12 +21,14 @@ Then, for N rows and W workers of one core like those here,
     network   = N text + 4 n d + 4 n (d + e)              to and from a node, if its store holds all vectors; text:
                                                           bytes of a text
 
-An approximate search (`--search ann`) compares a row with the rows of 16 of 4 sqrt(n) cells, and for that with the
-middle of each cell, when the cells are filled and when they are asked. Both run in one process, by the cores here:
+An approximate search (`--search ann`) sorts the rows into k = 4 sqrt(n) cells, and compares each with the middles of
+all and with the rows of some, 16 here (chosen by what is met; 3 to 33 were seen). This is done by the workers; before,
+in one process, k-means goes five times over 32 rows a cell, and 2,000 rows are compared with all, once to choose how
+many cells, and once for the certificate:
 
-    comparing = 2 x (4 n sqrt(n)) / (C products)          products: float32 products of two vectors a second and core;
-                                                          C: the cores here
-    memory    = + 4 n d                                   of the index
+    comparing = 8 n sqrt(n) / (W products)                products: float32 products of two vectors a second and core
+              + (160 k k + 4,000 n) / products
+    memory    = + 4 n d
 
 What it leaves out: the time to start, to send vectors over a slow network, and to choose what stays where there are
 more pairs than are listed (`crowded`). The share of distinct texts usually falls as rows are added, so there will
@@ -100,8 +102,7 @@ class Rates:
 class Plan:
     """A prediction for N rows and W workers. Seconds and bytes; see the top of this module.
 
-    exact, approximate: seconds of encoding, comparing, the rest, and all; memory of this process in bytes.  The
-    approximate search runs by the cores of this machine, whatever the workers.
+    exact, approximate: seconds of encoding, comparing, the rest, and all; memory of this process in bytes.
     """
 
     rows: int
@@ -171,6 +172,7 @@ def plan(rates: Rates, rows: int, workers: int) -> Plan:
     among = n * max(n - 1, 0) / 2
     pairs = among * rates.similar
     listed = min(pairs, MOST_LISTED)
+    cells = 4 * math.sqrt(n)
     memory = 250e6 + rows * (1_700 + 4 * rates.row_bytes) + 6 * n * d + 24 * listed
     rest = rows / rates.rest
     return Plan(
@@ -180,8 +182,8 @@ def plan(rates: Rates, rows: int, workers: int) -> Plan:
         pairs=pairs,
         exact=_summed(n / (workers * rates.encoded), among / (workers * rates.compared), rest, memory),
         approximate=_summed(
-            n / (rates.cores * rates.encoded),
-            8 * n * math.sqrt(n) / (rates.cores * rates.products),
+            n / (workers * rates.encoded),
+            8 * n * math.sqrt(n) / (workers * rates.products) + (160 * cells**2 + 4_000 * n) / rates.products,
             rest,
             memory + 4 * n * d,
         ),

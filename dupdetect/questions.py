@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.errors import InputError
-from dupdetect.tables import Source, Table, read_table, table_from_frame
+from dupdetect.parts import read_export
+from dupdetect.progress import Progress, silent
+from dupdetect.tables import Source, Table, table_from_frame
 from dupdetect.tables.cells import shown
 from dupdetect.tables.frames import is_arrow_column, plain_values
 from dupdetect.text import is_blank, is_missing
@@ -100,9 +102,15 @@ class Questions:
         delimiter: str | None = None,
         sheet: str | None = None,
         on_bad_rows: Literal["error", "keep"] = "error",
+        progress: Progress = silent,
     ) -> Questions:
-        """Return the questions in a file: the options of `read_table`, then of `from_table`."""
-        table = read_table(path, encoding=encoding, delimiter=delimiter, sheet=sheet, on_bad_rows=on_bad_rows)
+        """Return the questions in what `read_export` reads: a file, a URL, or a pattern that means several of them.
+
+        The options are those of `read_export`, then of `from_table`.
+        """
+        table = read_export(
+            path, progress=progress, encoding=encoding, delimiter=delimiter, sheet=sheet, on_bad_rows=on_bad_rows
+        )
         return cls.from_table(table, text=text, id=id)
 
     @classmethod
@@ -229,7 +237,8 @@ def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
     names = table.selectors
     if len(names) == 1:
         return names, []
-    filled = [name for name in names if not table.rows or any(cell.strip() for cell in table.column(name))]
+    first = {name: _first_cells(table, name) for name in names}
+    filled = [name for name in names if not table.rows or _holds_ink(first[name]) or _holds_ink(table.column(name))]
     usual = {name: _usual_name(table.columns[table.position(name)]) for name in filled}
     titles = [name for name in filled if usual[name] in _TITLE_NAMES]
     bodies = [name for name in filled if usual[name] in _BODY_NAMES]
@@ -239,11 +248,11 @@ def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
     if len(found) == 1:
         return (found[0],), [f"Compared is {found[0]!r}, the only column with a usual name for questions."]
     if not found:
-        found = [name for name in filled if _is_prose(table.column(name)[:_ROWS_LOOKED_AT])]
+        found = [name for name in filled if _is_prose(first[name])]
         if len(found) == 1:
             return (found[0],), [f"Compared is {found[0]!r}, the only column that mostly holds several words."]
     seen = f"several could be: {_listed(found)}" if found else "none is obvious"
-    nested = [name for name in filled if _is_nested(table.column(name)[:_ROWS_LOOKED_AT])]
+    nested = [name for name in filled if _is_nested(first[name])]
     flatten = (
         f" What is inside the JSON of {_listed(nested)} cannot be named: write it as columns of its own first, as "
         "pandas.json_normalize does."
@@ -254,6 +263,15 @@ def _obvious_text_columns(table: Table) -> tuple[tuple[str, ...], list[str]]:
         f"Which column of {table.source.name} holds the questions? Of {_listed(names)}, {seen}. "
         f"Name one or more (text=...).{flatten}"
     )
+
+
+def _first_cells(table: Table, name: str) -> list[str]:
+    position = table.position(name)
+    return [row[position] for row in table.rows[:_ROWS_LOOKED_AT]]
+
+
+def _holds_ink(cells: Iterable[str]) -> bool:
+    return any(cell.strip() for cell in cells)
 
 
 def _listed(names: Iterable[str]) -> str:

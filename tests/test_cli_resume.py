@@ -40,7 +40,7 @@ def test_it_goes_on_after_an_interruption(capsys, export, tmp_path, monkeypatch)
     assert len(list((partial / "pairs").rglob("*.npy"))) == 1
     assert not output.exists()
     with monkeypatch.context() as patch:
-        patch.setattr(exact._Join, "block", interrupted)
+        patch.setattr(exact._Join, "pairs", interrupted)
         assert dedupe(export, "-o", output, "--resume") == 0
     assert not partial.exists()
     for name in ("questions.csv", "kept.csv", "pairs.csv"):

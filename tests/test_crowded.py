@@ -220,7 +220,7 @@ def test_a_deduplication_goes_on_where_it_was(detector, tmp_path, monkeypatch):
     done = detector.deduplicate(texts, work=tmp_path / "work")
     files = sorted((tmp_path / "work").rglob("*.npy"))
     assert len(files) == 1
-    monkeypatch.setattr(exact._Join, "block", None)  # nothing is compared again
+    monkeypatch.setattr(exact._Join, "pairs", None)  # nothing is compared again
     again = detector.deduplicate(texts, work=tmp_path / "work")
     for result in (done, again):
         assert result.duplicate_of.tolist() == expected.duplicate_of.tolist()

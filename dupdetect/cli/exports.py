@@ -31,6 +31,7 @@ from dupdetect.cli.options import (
 )
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show, write_table
 from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
+from dupdetect.remote import check_file, check_output, files_of, is_url, local_copy, sent_file, shown, there
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
@@ -68,8 +69,8 @@ _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
     type=click.Choice(["exact", "ann"]),
     default="exact",
     show_default=True,
-    help="exact compares all texts. ann asks an index, for millions of texts, where exact takes hours: it misses some "
-    "pairs, and a sample says how many (needs the extra ann).",
+    help="exact compares all texts. ann, for millions of texts, where exact takes hours, compares each with those in "
+    "the cells near to it: it misses some pairs, and a sample says how many (needs the extra ann).",
 )
 @click.option(
     "--without-boilerplate/--with-boilerplate",
@@ -95,7 +96,7 @@ _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
     "--resume",
     is_flag=True,
     help="Keep what is finished in DIR.partial, and go on from there after an interruption. It takes about 2 kB a row, "
-    "and is deleted at the end.",
+    "and is deleted at the end. Where DIR is a URL, it is kept in the current folder, under the last name in it.",
 )
 @table_options
 @excel_option
@@ -123,6 +124,9 @@ def dedupe(
 ) -> None:
     """Find the duplicates in EXPORT (CSV, .csv.gz, .xlsx, Parquet, JSON Lines, or - for standard input).
 
+    EXPORT and DIR may be URLs, such as s3://bucket/export.csv (needs the extra remote), and EXPORT may be a pattern, in
+    quotes, for an export in several parts, which are read sorted by name as if they were one file.
+
     Writes a folder: questions.csv (every row, every cell, plus cluster_id, kept, duplicate_of, similarity,
     probability), kept.csv (the rows that stay), pairs.csv (every pair found), possible.csv (pairs that may be
     duplicates and are not sure enough, the likeliest first), ruled_out.csv (pairs that are alike but
@@ -147,22 +151,32 @@ def dedupe(
     dupdetect dedupe tonight.csv --cache vectors.sqlite
     dupdetect dedupe a_million_rows.parquet --resume
     dupdetect dedupe ten_million_rows.parquet --engine ray --address auto --resume
+    dupdetect dedupe "s3://bucket/day=2026-01-01/*.parquet" -o s3://bucket/unique
     cat export.csv | dupdetect dedupe - -o out --json
     """
+    from dupdetect.artifacts import CERTIFICATE
     from dupdetect.keep import parse_keep
     from dupdetect.questions import Questions
+    from dupdetect.results import OUTPUT_FILES
 
     parse_keep(keep)
     if estimated_precision and any(point[name] is not None for name in ("min_precision", "min_recall", "threshold")):
         raise click.UsageError(
             "Give --estimated-precision, or one of --min-precision, --min-recall and --threshold, not both."
         )
-    target = _beside(export) if output is None else Path(output)
+    target = _beside(export) if output is None else output if is_url(output) else Path(output)
     replaced = _made_from(target)
     if replaced and not overwrite:
-        raise OutputExistsError(target, replaced)
-    check_free(target, overwrite, export, *([cache] if cache else []))
-    questions = Questions.read(export, text=text or None, id=id_column, **reading)
+        raise OutputExistsError(_name(target), replaced)
+    read = files_of(export) or [export]
+    if isinstance(target, Path):
+        check_free(target, overwrite, *read, *([cache] if cache else []))
+    else:
+        check_output(target, marker="run.json", expected=(*OUTPUT_FILES, CERTIFICATE), overwrite=overwrite)
+        for url in filter(is_url, read):
+            if shown(url).startswith(f"{_name(target).rstrip('/')}/"):
+                raise InputError(f"{shown(url)} lies in the output {_name(target)}. Name another output.")
+    questions = Questions.read(export, text=text or None, id=id_column, progress=show, **reading)
     apart = told_apart(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
@@ -179,14 +193,15 @@ def dedupe(
             progress=show,
         )
         result.write(target, excel_safe=excel_safe, overwrite=overwrite)
-    if replaced and PurePath(replaced).name != PurePath(export).name:
-        click.echo(f"Note: {printable(f'{target} held the result of {replaced}, which is replaced.')}", err=True)
+    if replaced and PurePath(replaced).name != PurePath(shown(export) if is_url(export) else export).name:
+        click.echo(f"Note: {printable(f'{_name(target)} held the result of {replaced}, which is replaced.')}", err=True)
     for note in result.notes:
         click.echo(f"Note: {printable(note)}", err=True)
     if cache is not None:
         say_cache_use(detector)
     record = result.record()
-    click.echo(as_json_text({**record, "output": str(target)}) if as_json else printable(summary(record, target)))
+    name = _name(target)
+    click.echo(as_json_text({**record, "output": name}) if as_json else printable(summary(record, name)))
 
 
 @click.command(short_help="Find the known questions that new ones ask.")
@@ -237,14 +252,22 @@ def match(
     """
     if queries == against == "-":
         raise click.UsageError("Only one of QUERIES and --against can be -: there is one standard input. Name a file.")
-    check_free(output, overwrite, queries, against, *([cache] if cache else []))
+    if output is not None and is_url(output):
+        check_file(output, overwrite=overwrite)
+    else:
+        read = [file for given in (queries, against) for file in files_of(given) or [given]]
+        check_free(output, overwrite, *read, *([cache] if cache else []))
     asked = _questions_of(queries, "", text, None, reading)
     known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)
     detector = load_detector(model, cache, device).at(**point)
     matches = detector.match(asked, known, top_k=top_k, progress=show)
     say_cache_use(detector)
     try:
-        write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
+        if output is not None and is_url(output):
+            with sent_file(output, overwrite=overwrite) as place:
+                write_table(str(place), matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=True)
+        else:
+            write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
     except BrokenPipeError:  # `head` has what it wanted; what is said on stderr is for someone else
         _say_matches(matches, known, (queries, asked), (against, known))
         raise
@@ -254,7 +277,8 @@ def match(
 def _say_matches(matches: Matches, known: Questions, *read: tuple[str, Questions]) -> None:
     for name, questions in read:
         for note in questions.notes:
-            click.echo(f"Note: {printable(f'{name}: {note}')}", err=True)
+            told = shown(name) if is_url(name) else name
+            click.echo(f"Note: {printable(f'{told}: {note}')}", err=True)
     for note in matches.notes:
         click.echo(f"Note: {printable(note)}", err=True)
     hits = sum(found is not None for found in matches)
@@ -268,21 +292,40 @@ def _questions_of(
     from dupdetect.questions import Questions
 
     try:
-        return Questions.read(path, text=text or None, id=id_column, **reading)
+        return Questions.read(path, text=text or None, id=id_column, progress=show, **reading)
     except ColumnNotFoundError as error:
         option = "id" if error.wanted == id_column else "text"
-        raise InputError(f"{path}: {error} Name another ({prefix}{option}=...).") from None
+        raise InputError(
+            f"{shown(path) if is_url(path) else path}: {error} Name another ({prefix}{option}=...)."
+        ) from None
     except InputError as error:
         raise InputError(re.sub(r"\b(text|id|encoding|delimiter|sheet)=", rf"{prefix}\1=", str(error))) from None
 
 
-def _made_from(folder: Path) -> str | None:
+def _name(target: str | Path) -> str:
+    return str(target) if isinstance(target, Path) else shown(target)
+
+
+def _made_from(folder: str | Path) -> str | None:
     """Return the name of the export that an output folder says it was made from, if it says so."""
     try:
-        name = json.loads((folder / "run.json").read_text(encoding="utf-8"))["input"]["name"]
+        with _here(folder / "run.json" if isinstance(folder, Path) else f"{folder.rstrip('/')}/run.json") as file:
+            name = json.loads(file.read_text(encoding="utf-8"))["input"]["name"] if file else None
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return name if isinstance(name, str) else None
+
+
+@contextmanager
+def _here(file: str | Path) -> Iterator[Path | None]:
+    """Yield a file, fetched if it is behind a URL, where it is None if it is not there."""
+    if isinstance(file, Path):
+        yield file
+    elif there(file):
+        with local_copy(file) as copy:
+            yield copy
+    else:
+        yield None
 
 
 def _precision(asked: float | None, detector: Detector) -> float | None:
@@ -295,24 +338,24 @@ def _precision(asked: float | None, detector: Detector) -> float | None:
     return asked or None
 
 
-def told_apart(folder: Path) -> frozenset[str]:
+def told_apart(folder: str | Path) -> frozenset[str]:
     """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart."""
     from dupdetect.review.store import ReviewStore, labels_beside
 
-    file = labels_beside(folder)
-    if not file.exists():
-        return frozenset()
-    with ReviewStore(file) as store:
-        apart = frozenset(key for key, label in store.labels().items() if label == "different")
+    beside = labels_beside(folder) if isinstance(folder, Path) else f"{folder.rstrip('/')}.reviews.sqlite"
+    with _here(beside) as file:
+        if file is None or not file.exists():
+            return frozenset()
+        with ReviewStore(file) as store:
+            apart = frozenset(key for key, label in store.labels().items() if label == "different")
     if apart:
-        click.echo(
-            f"Note: pairs that reviewers told apart, and that do not count: {len(apart):,} ({file.name}).", err=True
-        )
+        name = PurePath(beside).name
+        click.echo(f"Note: pairs that reviewers told apart, and that do not count: {len(apart):,} ({name}).", err=True)
     return apart
 
 
 @contextmanager
-def _finished_work(target: Path, resume: bool, *, vectors: bool) -> Iterator[Path | None]:
+def _finished_work(target: str | Path, resume: bool, *, vectors: bool) -> Iterator[Path | None]:
     """Yield the folder for finished work, None without `resume`; delete what is in it when all went well.
 
     vectors: whether the vectors are kept there too, and not in a cache of the user's own.
@@ -320,7 +363,7 @@ def _finished_work(target: Path, resume: bool, *, vectors: bool) -> Iterator[Pat
     if not resume:
         yield None
         return
-    final = Path(os.path.realpath(target))
+    final = Path(os.path.realpath(target if isinstance(target, Path) else _last(target)))
     work = final.with_name(f"{final.name}.partial")
     try:
         work.mkdir(exist_ok=True)
@@ -342,13 +385,26 @@ def _finished_work(target: Path, resume: bool, *, vectors: bool) -> Iterator[Pat
 
 
 def _beside(export: str) -> Path:
-    """Return the default output folder: the export's name without its endings, plus .dupdetect."""
+    """Return the default output folder: the export's name without its endings, plus .dupdetect.
+
+    What is behind a URL has it in the current folder; parts have that of the folder they are in, beside it.
+    """
     if export == "-":
         return Path("stdin.dupdetect")
-    path = Path(export)
+    path = Path(_last(export) if is_url(export) else export)
+    if files_of(export) is not None:
+        whole = re.split(r"[^/\\]*[*?[]", export)[0]  # the folders before the first wildcard
+        name = PurePath(whole).name if not is_url(whole) else _last(whole)
+        folder = Path() if is_url(export) else PurePath(whole).parent
+        return Path(folder, f"{'parts' if name in ('', '..') else name}.dupdetect")
     name = path.name.removesuffix(".gz")
     stem = name.rpartition(".")[0] or name or "export"  # a folder such as "." has no name; reading it says so
     return path.parent / f"{stem}.dupdetect"
+
+
+def _last(url: str) -> str:
+    """Return the last name in a URL."""
+    return shown(url).rstrip("/").rpartition("/")[2]
 
 
 def _ruled_out(counts: dict[str, int], by: dict[str, int], *, possible: bool) -> str:
@@ -364,7 +420,7 @@ def _ruled_out(counts: dict[str, int], by: dict[str, int], *, possible: bool) ->
     return f"{counted(pairs, 'pair')} as similar as {alike} {verb} ruled out ({reasons}){share}: see ruled_out.csv"
 
 
-def summary(record: dict[str, Any], target: Path) -> str:
+def summary(record: dict[str, Any], target: str | Path) -> str:
     from dupdetect.results.cells import counted
 
     counts, calibration = record["counts"], record["calibration"]
@@ -395,7 +451,15 @@ def summary(record: dict[str, Any], target: Path) -> str:
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
             record["promise"],
             *([record["estimate"]] if record["estimate"] else []),
-            *([f"To find out: dupdetect review {target}"] if record["estimate"] or record["possible"] else []),
+            *([f"To find out: {_review(str(target))}"] if record["estimate"] or record["possible"] else []),
             f"written to {target}/ (start with report.html)",
         ]
     )
+
+
+def _review(target: str) -> str:
+    if is_url(target):
+        return (
+            f"copy it to this machine, run dupdetect review, and put the labels to {target.rstrip('/')}.reviews.sqlite"
+        )
+    return f"dupdetect review {target}"

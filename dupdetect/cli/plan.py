@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dupdetect.cli.options import json_option, load_detector, model_options, point_options, table_options
-from dupdetect.cli.terminal import as_json_text
+from dupdetect.cli.terminal import as_json_text, show
 
 if TYPE_CHECKING:
     from dupdetect.planning import Plan, Rates
@@ -51,7 +51,7 @@ def plan(
     from dupdetect.planning import plan as planned
     from dupdetect.questions import Questions
 
-    questions = Questions.read(export, text=text or None, **reading)
+    questions = Questions.read(export, text=text or None, progress=show, **reading)
     rates = measure(load_detector(model).at(**point), questions)
     found = planned(rates, rows or len(questions), workers or usable_cores())
     if as_json:
@@ -64,6 +64,7 @@ def _told(rates: Rates, plan: Plan) -> str:
     from dupdetect.planning import MOST_LISTED
 
     exact, approximate = plan.exact, plan.approximate
+    workers = f"{_workers(plan.workers)} ({'--engine ray' if plan.workers > rates.cores else 'either engine'})"
     return "\n".join(
         [
             f"measured here, on {rates.texts:,} different texts of {rates.rows:,} rows: in a second, a core encodes "
@@ -71,10 +72,8 @@ def _told(rates: Rates, plan: Plan) -> str:
             f"for {rates.rest:,.0f} rows",
             f"predicted for {plan.rows:,} rows ({plan.texts:,.0f} different texts if as many repeat as there), "
             f"{_pairs(plan.pairs)}:",
-            f"  exact, {_workers(plan.workers)} ({'--engine ray' if plan.workers > rates.cores else 'either engine'}): "
-            f"{_parts(exact)}; memory {_bytes(exact['memory'])}",
-            f"  approximate, the {rates.cores} cores of this machine (--search ann): {_parts(approximate)}; memory "
-            f"{_bytes(approximate['memory'])}",
+            f"  exact, {workers}: {_parts(exact)}; memory {_bytes(exact['memory'])}",
+            f"  approximate (--search ann), {workers}: {_parts(approximate)}; memory {_bytes(approximate['memory'])}",
             f"  disk {_bytes(plan.disk)} with --resume; on Ray, object store {_bytes(plan.store)} and network "
             f"{_bytes(plan.network)} for a node that holds all vectors",
             *(
