@@ -11,11 +11,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from dupdetect import DupdetectError, Questions, remote
+from dupdetect import DupdetectError, Questions
 from dupdetect.artifacts import CERTIFICATE
 from dupdetect.cli import main
 from dupdetect.errors import InputError, MissingExtraError, OutputExistsError
 from dupdetect.remote import UNFINISHED, is_url, output_folder, shown
+from dupdetect.remote import files as file_systems
 from dupdetect.results import OUTPUT_FILES
 
 EXPORT = (
@@ -121,9 +122,9 @@ def test_what_is_missing_is_named(monkeypatch):
                 raise ImportError(name)
             return original(name)
 
-        monkeypatch.setattr(remote, "import_module", import_module)
+        monkeypatch.setattr(file_systems, "import_module", import_module)
 
-    original = remote.import_module
+    original = file_systems.import_module
     without("fsspec")
     with pytest.raises(MissingExtraError, match=r'fsspec.*pip install "dupdetect\[remote\]"'):
         Questions.read("memory://a.csv")
