@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dupdetect.text import canonical, is_plain
+from dupdetect.text import canonical, is_plain, single_spaced, without_end
 
 __all__ = ["Boilerplate", "find_boilerplate"]
 
@@ -115,8 +115,7 @@ def _pieces(text: str) -> list[tuple[str, str]]:
     end, which say whether it asks.
     """
     if is_plain(text):  # and so one line
-        lines = [" ".join(text.lower().split())]
-    else:
-        lines = canonical(f"{_LINE_ENDS.sub(f' {_LINE_END} ', text)} {_LINE_END}").split(_LINE_END)
+        return [(without_end(piece), piece) for piece in _SENTENCE_END.split(single_spaced(text.lower()))]
+    lines = canonical(f"{_LINE_ENDS.sub(f' {_LINE_END} ', text)} {_LINE_END}").split(_LINE_END)
     pieces = [piece for line in lines for piece in _SENTENCE_END.split(line.strip()) if piece]
     return [(canonical(piece), piece) for piece in pieces]

@@ -18,7 +18,7 @@ from dupdetect.errors import DupdetectError, InputError
 from dupdetect.progress import Progress, silent
 from dupdetect.remote import files_of, is_url, local_copy, shown
 from dupdetect.tables import Reading, Source, Table, read_table
-from dupdetect.tables.rows import RowsInTheMaking
+from dupdetect.tables.rows import Rows, RowsInTheMaking
 
 __all__ = ["PartedSource", "input_record", "read_export"]
 
@@ -53,8 +53,7 @@ def read_export(path: str | Path, *, progress: Progress = silent, **reading: Unp
             columns = part.columns
         else:
             _check_alike(part, sources[0], columns)
-        for row in part.rows:
-            making.add_row(row)
+        making.add(Rows.of(part.rows, len(columns)))
         sources.append(part.source)
         for note in part.notes:
             said.setdefault(note, []).append(part.source.name)

@@ -15,7 +15,17 @@ from collections.abc import Iterable
 
 from dupdetect.markup import without_markup
 
-__all__ = ["canonical", "is_blank", "is_missing", "is_plain", "readable", "stream_safe", "unique_canonical"]
+__all__ = [
+    "canonical",
+    "is_blank",
+    "is_missing",
+    "is_plain",
+    "readable",
+    "single_spaced",
+    "stream_safe",
+    "unique_canonical",
+    "without_end",
+]
 
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
 _ESCAPED_AMPERSANDS = re.compile(r"&(?:amp;|#0{0,8}38;|#[xX]0{0,8}26;)+")
@@ -94,7 +104,7 @@ def canonical(text: str) -> str:
     'how do i reset my password'
     """
     if is_plain(text):
-        return _without_end(text.lower())
+        return without_end(single_spaced(text.lower()))
     for _ in range(_ROUNDS):
         form = _fold(text)
         if form == text:
@@ -127,11 +137,16 @@ def _fold(text: str) -> str:
         text = text.replace("`", "'")
     if not text.isprintable():
         text = text.translate(_PRINTABLE)
-    return _without_end(unicodedata.normalize("NFC", text.lower()))
+    return without_end(single_spaced(unicodedata.normalize("NFC", text.lower())))
 
 
-def _without_end(text: str) -> str:
-    text = " ".join(text.split())
+def single_spaced(text: str) -> str:
+    """Return a text with one space for each run of white space, and none around it."""
+    return " ".join(text.split())
+
+
+def without_end(text: str) -> str:
+    """Return a text without the signs that end a sentence, unless it has nothing else."""
     return text.rstrip(_END) or text
 
 

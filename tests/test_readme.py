@@ -197,6 +197,26 @@ def test_the_tables_of_the_benchmark_are_the_recorded_ones():
     assert (RESULTS / "benchmark.md").read_text().strip() in README
 
 
+def test_the_profile_is_the_recorded_one():
+    record = json.loads((RESULTS / "profile.json").read_text())
+    before, after = record["encoding"]["before"], record["encoding"]["after"]
+    for kind, share in before["shares"].items():
+        seconds = share * before["seconds"], after["shares"][kind] * after["seconds"]
+        assert f"| {kind} | {seconds[0]:.2f} | {seconds[1]:.2f} |" in README
+    assert f"| all | {before['seconds']:.2f} | {after['seconds']:.2f} |" in README
+    tiers = [(name, record["comparing"][name]) for name in ("default", "fast")]
+    for kind in ("products", "comparing", "finding"):
+        cells = [f"{tier[when][kind]:.2f}" for _, tier in tiers for when in ("before", "after")]
+        assert f"| {kind} | {' | '.join(cells)} |" in README
+    peak = record["peak"]["integers"]
+    least = record["encoding"]["operations_of_weights"] / 1e9 / peak
+    said = " ".join(README.split())
+    assert f"{peak:.0f} billion 8-bit integers a second" in said
+    assert f"the products of weights take {least:.2f} s" in said
+    assert f"more than {before['seconds'] / least:.1f} times as fast as sentence-transformers here" in said
+    assert f"This is {before['seconds'] / after['seconds']:.1f} times" in said
+
+
 def test_what_was_shipped_is_what_was_measured():
     """The numbers in the results belong to the encoder in the package."""
     manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())

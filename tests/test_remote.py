@@ -89,7 +89,7 @@ def test_cells_are_those_of_the_file(where, memory, tmp_path):
     assert [row[1] for row in found.table.rows] == ["007", "", "1e3", "NA"]
     assert found.table.source.sha256 == expected.table.source.sha256
     assert (found.table.source.name, found.notes) == (url, expected.notes)
-    assert told[0][:3] == ("Fetching", len(EXPORT), "B")
+    assert told[0][:3] == ("Fetching", len(EXPORT), "byte")
     assert sum(done for *_, done in told) == len(EXPORT)
 
 

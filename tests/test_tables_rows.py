@@ -109,3 +109,15 @@ def test_they_take_little_more_room_than_their_text(monkeypatch):
     assert held < text + 60_000 * 3  # an object a cell takes 50 bytes and more
     assert peak < held + 1_000_000
     assert len(found) == 20_000
+
+
+@given(tables(), tables())
+def test_rows_are_taken_over_as_they_are_held(table, other):
+    width, given_rows = table
+    more = [(row * width)[:width] for row in other[1]]
+    making = RowsInTheMaking()
+    for row in given_rows:
+        making.add_row(row)
+    making.add(Rows.of(more, width))
+    making.add_row(("last",) * width)
+    assert making.finished(width) == (*given_rows, *more, ("last",) * width)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -100,13 +101,24 @@ class StaticEncoder:
         called in the caller's thread.
         """
         embeddings = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        batches: deque[tuple[int, list[Future[None]]]] = deque()
         with ThreadPoolExecutor(usable_cores()) as pool:
+
+            def finish() -> None:
+                count, sums = batches.popleft()
+                for some in sums:
+                    some.result()
+                if progress is not None:
+                    progress(count)
+
             for start in range(0, len(texts), _TEXTS_PER_BATCH):
                 ids = self._tokens.ids(texts[start : start + _TEXTS_PER_BATCH])
                 part = embeddings[start : start + len(ids)]
-                list(pool.map(lambda rows, ids=ids, part=part: self._sum(ids, rows, part), _portions(ids)))
-                if progress is not None:
-                    progress(len(ids))
+                batches.append((len(ids), [pool.submit(self._sum, ids, rows, part) for rows in _portions(ids)]))
+                if len(batches) > 1:  # one is summed up while the next is taken apart
+                    finish()
+            while batches:
+                finish()
         return embeddings
 
     def _sum(self, ids: list[NDArray[np.int64]], rows: slice, embeddings: NDArray[np.float32]) -> None:

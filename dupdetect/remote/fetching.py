@@ -36,7 +36,7 @@ def local_copy(url: str, progress: Progress = silent) -> Iterator[Path]:
                     f"'{shown(url).rstrip('/')}/*.csv'."
                 )
             size = about.get("size")
-            with progress("Fetching", size or 0, "B") as advance:
+            with progress("Fetching", size or 0, "byte") as advance:
                 counting = _counting(advance)
                 files.get_file(path, str(file), callback=counting)
                 fetched = file.stat().st_size

@@ -92,6 +92,11 @@ class RowsInTheMaking:
         if len(self._waiting) == _ROWS_AT_ONCE:
             self._add_waiting()
 
+    def add(self, rows: Rows) -> None:
+        """Add rows that are there already, as they are held."""
+        self._add_waiting()
+        self._parts += rows._parts
+
     def add_columns(self, columns: Sequence[Sequence[str]], count: int, places: Sequence[int] | None = None) -> None:
         """Add so many rows by their columns.
 
