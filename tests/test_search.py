@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dupdetect.cores import usable_cores
 from dupdetect.errors import InputError
 from dupdetect.search import TooManyPairsError, cosine, exact, nearest, similar_pairs
 
@@ -149,11 +150,28 @@ def test_unusable_input_is_refused(call, message):
         call(random_rows(10, 8))
 
 
+def test_too_many_pairs_are_noticed_before_they_take_much_room(monkeypatch):
+    """Near-copies of one text: each block is full of pairs, and few of them may be held when there are too many."""
+    found = []
+    pairs = exact._Join.pairs
+
+    def counted(join, *strip):
+        found.append(pairs(join, *strip))
+        return found[-1]
+
+    monkeypatch.setattr(exact._Join, "pairs", counted)
+    rows = np.tile(random_rows(1, 8), (400, 1))
+    with pytest.raises(TooManyPairsError):
+        similar_pairs(rows, 0.9, block_rows=5, most=30)
+    blocks = sum(len(left) for left, _, _ in found) / 5**2
+    assert blocks <= 12 * usable_cores()
+
+
 class TestFinishedBlocks:
     """A join that keeps its finished blocks goes on where it was, and gives the same pairs."""
 
     rows = random_rows(130, 12)
-    strips = tuple(-(-(44 - block) // 16) for block in range(44))  # of 16 blocks, from each block of three rows on
+    strips = tuple(-(-(44 - block) // 4) for block in range(44))  # of 4 blocks, from each block of three rows on
 
     def join(self, folder, rows=None, threshold=0.3, **options):
         done = []

@@ -86,19 +86,23 @@ def _candidates(
     cut = np.float32(threshold - float32_error(one.rows.shape[1]))
     if products is None or not one.integers or not other.integers:
         return _near(one.rows, other.rows, cut)
-    proposed = []
+    none = np.empty(0, dtype=np.int64)
+    proposed, near = [(none, none)], [(none, none)]
     for rows, left in one.portions():
         for columns, right in other.portions():
             places = products.candidates(left, right, threshold)
-            if len(places) * _CANDIDATES <= left.left.shape[0] * right.right.shape[1]:
+            few = len(places) * _CANDIDATES <= left.left.shape[0] * right.right.shape[1]
+            if few:
                 i, j = np.divmod(places, right.right.shape[1])
             else:
                 i, j = _near(one.rows[rows], other.rows[columns], cut)
-            proposed.append((i + rows.start, j + columns.start))
+            (proposed if few else near).append((i + rows.start, j + columns.start))
     # Looked at together: to begin with those of one product takes as long as to look at hundreds.
     i, j = (np.concatenate(places) for places in zip(*proposed, strict=True))
-    near = of_pairs(_float32_products, one.rows, i, other.rows, j) >= cut
-    return i[near], j[near]
+    reach = of_pairs(_float32_products, one.rows, i, other.rows, j) >= cut
+    near.append((i[reach], j[reach]))
+    i, j = (np.concatenate(places) for places in zip(*near, strict=True))
+    return i, j
 
 
 def _near(

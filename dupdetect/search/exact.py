@@ -39,8 +39,8 @@ __all__ = [
 
 # Below it, starting the integer products takes longer than it saves.
 _FEW_ROWS = 2048
-_STRIP = 16  # blocks
-_AHEAD = 4  # strips per thread that are computed before they are asked for
+_STRIP = 4  # blocks; of more, near-copies of one text would have too many pairs to be held at a time
+_AHEAD = 1  # strips per thread that are computed before they are asked for
 
 
 class TooManyPairsError(Exception):
@@ -124,7 +124,8 @@ def similar_pairs(
 
     embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
     Beyond the result (12 bytes a pair), memory is at most 6 n d bytes at the start and 2 n d later, some copies of
-    20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes. `progress` is called with
+    20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes; where nearly all
+    pairs are similar, the pairs of eight blocks a thread. `progress` is called with
     the number of pairs compared since its last call; they sum to n (n - 1) / 2.
 
     work: a folder for the pairs of finished blocks of rows; a later call with the same rows and the same folder takes
