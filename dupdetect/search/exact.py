@@ -124,9 +124,9 @@ def similar_pairs(
 
     embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
     Beyond the result (12 bytes a pair), memory is at most 6 n d bytes at the start and 2 n d later, some copies of
-    20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes; where nearly all
-    pairs are similar, the pairs of eight blocks a thread. `progress` is called with
-    the number of pairs compared since its last call; they sum to n (n - 1) / 2.
+    20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes; where nearly all pairs
+    are similar, also the pairs of twelve blocks. `progress` is called with the number of pairs compared since its last
+    call; they sum to n (n - 1) / 2.
 
     work: a folder for the pairs of finished blocks of rows; a later call with the same rows and the same folder takes
     them from there. It is the caller's to delete.
