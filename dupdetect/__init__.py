@@ -23,6 +23,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     encoder         text to unit vectors
     search          exact similar_pairs and nearest;  approximate_pairs (extra `ann`)
     guards          what a cosine does not see: numbers, negation, opposites, alternatives, word order
+    distinct_texts  texts, each question text once
     encoded_texts   the distinct texts of a call, compared where their unknown words agree;  compared_pairs: two by two;
                     best_matches: each with the best of others;  boilerplate: ends that many texts share
     calibration     similarity to probability, and the threshold that meets a criterion

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.text import canonical, is_plain, single_spaced, without_end
 
-__all__ = ["Boilerplate", "find_boilerplate"]
+__all__ = ["NO_BOILERPLATE", "Boilerplate", "find_boilerplate"]
 
 _LEAST_TEXTS = 20
 _LEAST_SHARE = 0.02
@@ -25,7 +26,7 @@ _EXAMPLE_CHARACTERS = 60
 _LINE_END = "\u2424"  # Unicode's symbol for a new line; a canonical form has no line ends
 _LINE_ENDS = re.compile(r"\r\n?|\n|(?=<(?:br|/p|/div|/li|/tr|/td|/h[1-6]|/blockquote)\b)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
-_MAYBE_MORE = re.compile(r"[\r\n&<]|[.?!\u2026].*\S", re.DOTALL)  # all other texts are one piece
+_MAYBE_MORE = re.compile(r"[\r\n<]|&[#a-zA-Z]|[.?!\u2026].*\S", re.DOTALL)  # all other texts are one piece
 _ASKS = re.compile(r":|\?")  # a question, or a field of a form, which can hold what matters
 
 
@@ -63,7 +64,10 @@ class Boilerplate:
         return (f"{ends}, and are compared as wholes. Different questions above one long signature look alike then.",)
 
 
-def find_boilerplate(texts: Iterable[str]) -> Boilerplate:
+NO_BOILERPLATE = Boilerplate((), {}, {})
+
+
+def find_boilerplate(texts: DistinctTexts) -> Boilerplate:
     """Return what a large part of the texts ends in: the last sentences or lines of a text, as far as each stands in at
     least 20 different texts and in 2 % of them, if one of them holds at least four words.
 
@@ -71,20 +75,16 @@ def find_boilerplate(texts: Iterable[str]) -> Boilerplate:
     form. Texts with the same canonical form count once, as the one with the most pieces, of several the first in
     alphabetical order, so that the result does not depend on the order of the rows.
     """
-    spellings: dict[str, set[str]] = {}
-    for text in texts:
-        if form := canonical(text):
-            spellings.setdefault(form, set()).add(text)
-    if len(spellings) < _LEAST_TEXTS:
-        return Boilerplate((), {}, {})
+    if len(texts.forms) < _LEAST_TEXTS:
+        return NO_BOILERPLATE
     by_form = {
-        form: max((_pieces(text) for text in sorted(some)), key=len)
-        for form, some in spellings.items()
-        if any(map(_MAYBE_MORE.search, some))
+        form: max((_pieces(text) for text in sorted(written)), key=len)
+        for form, written in zip(texts.forms, texts.written, strict=True)
+        if any(map(_MAYBE_MORE.search, written))
     }
     parts = {form: pieces for form, pieces in by_form.items() if len(pieces) > 1}
     counts = Counter(key for pieces in parts.values() for key in {key for key, _ in pieces})
-    least = max(_LEAST_TEXTS, math.ceil(_LEAST_SHARE * len(spellings)))
+    least = max(_LEAST_TEXTS, math.ceil(_LEAST_SHARE * len(texts.forms)))
     shared = {key for key, count in counts.items() if count >= least}
     rest: dict[str, str] = {}
     ends: dict[str, tuple[str, ...]] = {}

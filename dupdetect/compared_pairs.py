@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, examples
 from dupdetect.encoder import Encoder
 from dupdetect.errors import InputError
@@ -91,7 +92,7 @@ class ComparedPairs:
 def compare(encoder: Encoder, pairs: Pairs, progress: Progress, guards: Guards | None = None) -> ComparedPairs:
     """Return the pairs with their similarity; raise InputError for what is not pairs of texts."""
     given = _checked(pairs)
-    texts = encode_texts(encoder, [text for pair in given for text in pair], progress, guards)
+    texts = encode_texts(encoder, DistinctTexts.of([text for pair in given for text in pair]), progress, guards)
     left, right = texts.position[0::2], texts.position[1::2]
     written = (left >= 0) & (right >= 0)
     similarity = np.zeros(len(given), dtype=np.float32)

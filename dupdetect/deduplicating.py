@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.boilerplate import find_boilerplate
+from dupdetect.boilerplate import NO_BOILERPLATE, find_boilerplate
 from dupdetect.calibration import Calibration, EstimatedPrecision
 from dupdetect.clustering import Resolution, connection_strength
 from dupdetect.crowded import crowded
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import cached_texts
@@ -74,12 +75,14 @@ def deduplicated(
     library = index_library() if search == "ann" else ""
     seconds: dict[str, float] = {}
     cached_before = cached_texts(encoder)
+    with _timed(seconds, "distinct"):
+        distinct = DistinctTexts.of(asked.texts)
     with _timed(seconds, "boilerplate"):
-        boilerplate = find_boilerplate(asked.texts if find is None else ())
+        boilerplate = find_boilerplate(distinct) if find is None else NO_BOILERPLATE
     with _timed(seconds, "encode"):
         without_boilerplate &= search == "exact"
         before = boilerplate.before if without_boilerplate else {}
-        texts = encode_texts(encoder, asked.texts, progress, guards, before, engine.encode)
+        texts = encode_texts(encoder, distinct, progress, guards, before, engine.encode)
         missed = unread(texts, truncated_texts(encoder, texts), texts.position)
     cached = cached_texts(encoder) - cached_before
     with _timed(seconds, "search"):

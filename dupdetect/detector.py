@@ -30,6 +30,7 @@ from dupdetect.best_matches import best_matches
 from dupdetect.calibration import Calibration, Criterion, EstimatedPrecision, MaxF1, cap_where
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.deduplicating import deduplicated
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import CachedEncoder, uncached
@@ -419,7 +420,7 @@ class Detector:
         calibration = self.require_calibration()
         if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
             raise InputError(f"top_k must be a whole number of at least 1, not {top_k!r}.")
-        texts = encode_texts(self.encoder, [*asked.texts, *known.texts], progress, self.guards)
+        texts = encode_texts(self.encoder, DistinctTexts.of([*asked.texts, *known.texts]), progress, self.guards)
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
         slots, rows = np.unique(corpus_slot, return_index=True)
         first_row = dict(zip(slots.tolist(), rows.tolist(), strict=True))

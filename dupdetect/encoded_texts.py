@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoder import Encoder, LimitedVocabulary
 from dupdetect.errors import InputError
 from dupdetect.guards import GUARDS, GuardedTexts, Guards
@@ -40,7 +41,6 @@ from dupdetect.search import (
     unit_rows,
     uses_index,
 )
-from dupdetect.text import unique_canonical
 
 __all__ = ["EncodedTexts", "Unread", "encode_texts", "examples", "truncated_texts", "unread"]
 
@@ -217,26 +217,23 @@ class Unread:
 
 def encode_texts(
     encoder: Encoder,
-    given: Sequence[str],
+    given: DistinctTexts,
     progress: Progress,
     guards: Guards | None = None,
     before: Mapping[str, tuple[str, Hashable]] = MappingProxyType({}),
     encode: Callable[..., NDArray[np.float32]] | None = None,
 ) -> EncodedTexts:
-    """Return the distinct texts among those given, encoded; raise InputError for vectors that are not unit rows.
+    """Return distinct texts, encoded; raise InputError for vectors that are not unit rows.
 
     before: for some canonical forms another, not blank, which stands before their end, and the end. Where two have the
     same end, and the encoder knows the same words of what stands before it, they are compared by that.
     encode: takes the encoder and the arguments of its `encode`, and returns the same, perhaps elsewhere.
     """
-    forms, slots = unique_canonical(given)
-    position = np.array(slots, dtype=np.int64)
-    if forms and forms[0] == "":  # sorts before every other form
-        forms, position = forms[1:], position - 1
+    forms: Sequence[str] = given.forms
     if not forms:
         nothing = np.zeros((0, encoder.dimension), dtype=np.float32)
         none = GuardedTexts(())
-        return EncodedTexts((), position, Vectors.of(nothing), (), position[:0], guards, none, none, 0)
+        return EncodedTexts((), given.position, Vectors.of(nothing), (), given.position[:0], guards, none, none, 0)
     unknown = _unknown(encoder, forms)
     # No word is empty, so that a form without a known word has a key that no other form has.
     keys = [("", form) if words == (form,) else words for form, words in zip(forms, unknown, strict=True)]
@@ -245,10 +242,7 @@ def encode_texts(
     place[order], place[-1] = np.arange(len(forms)), -1
     forms = [forms[slot] for slot in order]
     group = np.cumsum([0, *(keys[slot] != keys[before] for before, slot in itertools.pairwise(order))])
-    spellings: list[set[str]] = [set() for _ in forms]
-    for text, slot in zip(given, place[position].tolist(), strict=True):
-        if slot >= 0:
-            spellings[slot].add(text)
+    written = [given.written[slot] for slot in order]
     end = _ends(encoder, forms, group, before)
     shortened = {slot: before[forms[slot]][0] for slot in np.flatnonzero(end >= 0).tolist()}
     encoded = list(dict.fromkeys([*forms, *shortened.values()]))
@@ -260,12 +254,12 @@ def encode_texts(
         row = {text: number for number, text in enumerate(encoded)}
         rows = [row[text] for text in shortened.values()]
         vectors = Vectors.of(embeddings[: len(forms)], end, embeddings[rows])
-    guarded = guarded_before = GuardedTexts(forms, spellings)
+    guarded = guarded_before = GuardedTexts(forms, written)
     if shortened:
-        guarded_before = GuardedTexts([shortened.get(slot, form) for slot, form in enumerate(forms)], spellings)
+        guarded_before = GuardedTexts([shortened.get(slot, form) for slot, form in enumerate(forms)], written)
     return EncodedTexts(
         tuple(forms),
-        place[position],
+        place[given.position],
         vectors,
         tuple(unknown[slot] for slot in order),
         group,

@@ -52,6 +52,7 @@ from numpy.typing import NDArray
 
 from dupdetect.cores import usable_cores
 from dupdetect.detector import Detector
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoder import Encoder, LimitedVocabulary
 from dupdetect.engines import LocalEngine
 from dupdetect.errors import EmptyInputError, InputError
@@ -60,7 +61,6 @@ from dupdetect.search import SimilarPairs
 from dupdetect.search.between import compared_between, pairs_between, shards_of
 from dupdetect.search.integers import IntegerProducts
 from dupdetect.tables import Table
-from dupdetect.text import unique_canonical
 
 __all__ = ["MOST_LISTED", "Plan", "Rates", "measure", "plan"]
 
@@ -125,8 +125,7 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
         raise InputError(f"seconds must be more than 0, not {seconds:g}.")
     threshold = detector.require_calibration().threshold
     sample = _sample(questions)
-    forms, _ = unique_canonical(sample.texts)
-    forms = [form for form in forms if form]
+    forms = list(DistinctTexts.of(sample.texts).forms)
     if len(forms) < _FEWEST:
         raise EmptyInputError(
             f"There are {len(forms):,} different texts, from which the time for many cannot be told. Give {_FEWEST} or "

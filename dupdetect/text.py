@@ -11,7 +11,6 @@ import html
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
 
 from dupdetect.markup import without_markup
 
@@ -23,7 +22,6 @@ __all__ = [
     "readable",
     "single_spaced",
     "stream_safe",
-    "unique_canonical",
     "without_end",
 ]
 
@@ -78,7 +76,7 @@ class _Marks(dict[str, int]):
 _MARKS = _Marks()
 _PLAIN = _Plain({code: character or "" for code, character in _TYPOGRAPHY.items()})
 _PRINTABLE = _Printable()
-_NOT_PLAIN = re.compile("[<&`]")
+_NOT_PLAIN = re.compile("[<`]|&[#a-zA-Z]")  # markup, an entity, or a typographic quote
 _NO_MARKUP = str.maketrans("<>&", "   ")
 _END = ".?!\u3002\uff01\uff1f\u061f "
 
@@ -175,14 +173,3 @@ def is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return isinstance(value, float) and math.isnan(value)
-
-
-def unique_canonical(texts: Iterable[str]) -> tuple[list[str], list[int]]:
-    """Return the distinct canonical forms in sorted order, and for each text the position of its form.
-
-    Sorted, so that what follows does not depend on the order of the rows.
-    """
-    forms = [canonical(text) for text in texts]
-    unique = sorted(set(forms))
-    slot = {form: position for position, form in enumerate(unique)}
-    return unique, [slot[form] for form in forms]

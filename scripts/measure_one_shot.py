@@ -33,10 +33,10 @@ from sklearn.metrics import roc_auc_score
 from training_data import DATA, rows_of
 
 from dupdetect import Detector
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoder import Encoder
 from dupdetect.evaluation import n_way_accuracy
 from dupdetect.index.classes import nearest_of_others, outsiders_limit
-from dupdetect.text import unique_canonical
 
 OUTPUT = RESULTS / "one_shot.json"
 SHOTS, DRAWS, SEED = (1, 5), 20, 0
@@ -94,8 +94,8 @@ def measured(
     """Return the measures by the number of shots."""
     texts, groups = known["text"].to_list(), known["group"].to_numpy()
     others = [] if unknown is None else unknown["text"].to_list()
-    forms, position = unique_canonical([*texts, *others])
-    rows = encoder.encode(forms)[position]
+    distinct = DistinctTexts.of([*texts, *others])
+    rows = encoder.encode(distinct.forms)[distinct.position]
     codes = np.unique(groups, return_inverse=True)[1]
     found = {}
     for shots in SHOTS:

@@ -41,8 +41,8 @@ def banking_train() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def forum_halves() -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The forum questions of SemEval 2016 in two halves that share no original question: one to learn the style of a
-    forum from, without its labels, and to choose by; the other to report on."""
+    """The forum questions of SemEval 2016 in two halves that share no original question, but some candidates: one to
+    learn the style of a forum from, without its labels, and to choose by; the other to report on."""
     rows = rows_of("semeval16_forum")
     groups = rows["group"].unique().sort()
     first = pl.col("group").is_in(groups.gather_every(2).implode())
@@ -56,9 +56,10 @@ def with_body(rows: pl.DataFrame, side: int) -> pl.Series:
 def unlabelled_texts(seed: int = 0) -> list[str]:
     """Texts of several domains for a teacher to be asked about, a random sample of each source.
 
-    None is measured on anywhere: of PARADE, BANKING77 and CLINC150 they are train rows, of the forum the half to choose
-    by. Of Quora there are none, since there the labels say what is alike, and the teacher would object. The forum is a
-    seventh of all, as its long informal posts are least like what the pairs show.
+    Of PARADE, BANKING77 and CLINC150 they are train rows, of the forum the half to choose by: nothing that is reported
+    on is among them, but 299 candidates that the other half of the forum has too. Of Quora there are none, since there
+    the labels say what is alike, and the teacher would object. The forum is a seventh of all, as its long informal
+    posts are least like what the pairs show.
     """
     forum = forum_halves()[0]
     sources = (

@@ -9,14 +9,18 @@ from conftest import HashingEncoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dupdetect import Detector
-from dupdetect.boilerplate import find_boilerplate
+from dupdetect import Detector, boilerplate
 from dupdetect.cli import cli
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.guards import Guards
 from dupdetect.text import canonical
 
 SIGNATURE = "Kind regards\nJane Doe\nCustomer care of Northgate Partners\nPhone 555 0100"
 QUESTIONS = [f"w{n} x{n} y{n} z{n}" for n in range(30)]
+
+
+def find_boilerplate(texts):
+    return boilerplate.find_boilerplate(DistinctTexts.of(list(texts)))
 
 
 def signed(questions=QUESTIONS, signature=SIGNATURE):

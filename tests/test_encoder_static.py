@@ -85,7 +85,7 @@ def test_a_row_does_not_depend_on_what_is_around_it(encoder, monkeypatch):
     alone = np.concatenate([encoder.encode([text]) for text in texts])
     assert np.array_equal(encoder.encode(texts), alone)
     monkeypatch.setattr(static, "_TEXTS_PER_BATCH", 7)
-    monkeypatch.setattr(static, "_TOKENS_AT_A_TIME", 11)
+    monkeypatch.setattr(static, "_TEXTS_PER_SUM", 3)
     assert np.array_equal(encoder.encode(texts[::-1]), alone[::-1])
 
 

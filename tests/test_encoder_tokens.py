@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import dupdetect
+from dupdetect.encoder import words as taken_apart
 from dupdetect.encoder.tokens import Tokens
 from dupdetect.encoder.words import WordTokens
 
@@ -142,6 +143,17 @@ class TestWordByWord:
         words = WordTokens(described, lambda _: [])
         assert [words.reads(text) for text in ("a token", "a TOKEN", "a word")] == [False, False, True]
 
+    @given(st.lists(st.text("aB9 .,-_'[]`~", max_size=12)))
+    def test_many_texts_have_the_words_that_they_have_one_by_one(self, texts):
+        few = taken_apart._words(texts)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(taken_apart, "_MANY", 0)
+            many = taken_apart._words(texts)
+        for different, _, counts in (few, many):
+            assert sorted(different) == sorted(set(different))
+            assert counts.tolist() == [len(re.findall(taken_apart._WORD, text)) for text in texts]
+        assert [few[0][word] for word in few[1]] == [many[0][word] for word in many[1]]
+
     def test_each_word_is_looked_up_once_and_words_are_forgotten_in_the_end(self, monkeypatch):
         monkeypatch.setattr("dupdetect.encoder.words._MOST", 3)
         asked = []
@@ -151,6 +163,8 @@ class TestWordByWord:
             return [[len(word)] for word in words]
 
         words = WordTokens(json.loads(CONTENT), tokenise)
-        assert words.ids(["a bc", "bc, def"]) == [[1, 2], [2, 1, 3]]
-        assert words.ids(["bc"]) == [[2]]
+        tokens, counts = words.ids(["a bc", "", "bc, def"])
+        assert (tokens.tolist(), counts.tolist()) == ([1, 2, 2, 1, 3], [2, 0, 3])
+        tokens, counts = words.ids(["bc"])
+        assert (tokens.tolist(), counts.tolist()) == ([2], [1])
         assert asked == [",", "a", "bc", "def", "bc"]

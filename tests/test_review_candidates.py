@@ -7,6 +7,7 @@ import pytest
 from conftest import HashingEncoder
 
 from dupdetect import Detector
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import encode_texts
 from dupdetect.errors import ArtifactError, InputError
 from dupdetect.guards import Guards
@@ -26,7 +27,7 @@ def texts_of(n, seed=0):
 
 
 def drawn_of(texts, threshold=0.8, floor=0.5, guards=None):
-    encoded = encode_texts(HashingEncoder(), texts, silent, guards)
+    encoded = encode_texts(HashingEncoder(), DistinctTexts.of(texts), silent, guards)
     every = encoded.similar(threshold, silent)
     out = reasons(encoded, threshold, (), every.left, every.right).any(axis=1)
     found, ruled_out = (SimilarPairs(every.left[r], every.right[r], every.similarity[r]) for r in (~out, out))

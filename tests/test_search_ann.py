@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dupdetect import Detector
 from dupdetect.cli import main
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import encode_texts
 from dupdetect.errors import InputError, MissingExtraError
 from dupdetect.metrics import clopper_pearson_lower
@@ -428,7 +429,7 @@ def test_groups_are_searched_apart_and_certified_together(encoder):
     encoder.unknown_words = lambda texts: [tuple(w for w in text.split() if w.startswith("x")) for text in texts]
     known = list(dict.fromkeys(made_up_questions(200)))
     groups = [known, [f"{text} xa" for text in known[:90]], [f"{text} xb" for text in (*known[:8], *known[66:73])]]
-    texts = encode_texts(encoder, [text for group in groups for text in group], silent)
+    texts = encode_texts(encoder, DistinctTexts.of([text for group in groups for text in group]), silent)
     exact, found = texts.similar(0.7, silent), texts.similar(0.7, silent, search="ann")
     assert as_dict(found).items() <= as_dict(exact).items()
     assert (texts.group[found.left] == texts.group[found.right]).all()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dupdetect.text import canonical, is_blank, unique_canonical
+from dupdetect.text import canonical, is_blank
 
 
 @pytest.mark.parametrize(
@@ -192,11 +192,3 @@ def test_hostile_texts_take_no_more_than_linear_time(text):
     form = canonical(text)
     assert time.process_time() - start < 5
     assert canonical(form) == form
-
-
-@given(st.lists(st.text(max_size=5)))
-def test_unique_forms_do_not_depend_on_order(texts):
-    forms, slots = unique_canonical(texts)
-    assert forms == sorted(set(forms))
-    assert [forms[slot] for slot in slots] == [canonical(text) for text in texts]
-    assert unique_canonical(texts[::-1])[0] == forms

@@ -13,16 +13,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.cores import usable_cores
 from dupdetect.encoder import Progress
 from dupdetect.encoder.tokens import Tokens
 from dupdetect.errors import ArtifactError
@@ -37,7 +34,7 @@ _FILES = (_VECTORS, _SCALES, _TOKENIZER)
 _LARGEST = 1e6  # of a scale: sums and squares stay far from where float32 ends
 
 _TEXTS_PER_BATCH = 4096
-_TOKENS_AT_A_TIME = 4096  # so few that their vectors stay in a core's cache
+_TEXTS_PER_SUM = 1024  # so few that their sums stay in a core's cache
 
 
 class StaticEncoder:
@@ -100,40 +97,37 @@ class StaticEncoder:
         Any string can be encoded. One without tokens, such as the empty one, has the row (1, 0, ..., 0). `progress` is
         called in the caller's thread.
         """
-        embeddings = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        batches: deque[tuple[int, list[Future[None]]]] = deque()
-        with ThreadPoolExecutor(usable_cores()) as pool:
-
-            def finish() -> None:
-                count, sums = batches.popleft()
-                for some in sums:
-                    some.result()
-                if progress is not None:
-                    progress(count)
-
-            for start in range(0, len(texts), _TEXTS_PER_BATCH):
-                ids = self._tokens.ids(texts[start : start + _TEXTS_PER_BATCH])
-                part = embeddings[start : start + len(ids)]
-                batches.append((len(ids), [pool.submit(self._sum, ids, rows, part) for rows in _portions(ids)]))
-                if len(batches) > 1:  # one is summed up while the next is taken apart
-                    finish()
-            while batches:
-                finish()
+        embeddings = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for start in range(0, len(texts), _TEXTS_PER_BATCH):
+            tokens, counts = self._tokens.in_a_row(texts[start : start + _TEXTS_PER_BATCH])
+            first = np.cumsum(counts) - counts
+            for part in range(0, len(counts), _TEXTS_PER_SUM):
+                some = slice(part, min(part + _TEXTS_PER_SUM, len(counts)))
+                embeddings[start + some.start : start + some.stop] = self._sums(tokens, first[some], counts[some])
+            if progress is not None:
+                progress(len(counts))
         return embeddings
 
-    def _sum(self, ids: list[NDArray[np.int64]], rows: slice, embeddings: NDArray[np.float32]) -> None:
-        """Set `embeddings[rows]` from the tokens of these texts."""
-        some = ids[rows]
-        counts = np.array([len(tokens) for tokens in some])
-        full = np.flatnonzero(counts)
-        sums = np.zeros((len(some), self.dimension), dtype=np.float32)
-        if len(full):
-            starts = (np.cumsum(counts) - counts)[full]
-            sums[full] = np.add.reduceat(self._vectors[np.concatenate(some)], starts, axis=0)
+    def _sums(
+        self, tokens: NDArray[np.int64], first: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return (n, d) float32 unit rows, of the `counts` (n,) tokens from `first` (n,) on.
+
+        Each text's vectors are added in their order, so a row does not depend on the others. The first tokens of all
+        texts are added, then the second ones of those that have any: with the longest text first these are whole
+        blocks of rows, and adding them takes a quarter of the time that it takes text by text.
+        """
+        longest = np.argsort(-counts, kind="stable")
+        sums = np.zeros((len(counts), self.dimension), dtype=np.float32)
+        places = first[longest]
+        for place, texts in enumerate(np.cumsum(np.bincount(counts)[:0:-1])[::-1].tolist()):
+            sums[:texts] += self._vectors[tokens[places[:texts] + place]]
         squares = np.einsum("ij,ij->i", sums, sums, dtype=np.float64)
         nothing = squares == 0
         sums[nothing, 0], squares[nothing] = 1.0, 1.0
-        embeddings[rows] = sums / np.sqrt(squares)[:, None]
+        rows = np.empty_like(sums)
+        rows[longest] = sums / np.sqrt(squares)[:, None]
+        return rows
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,) bool: which texts exceed 20,000 characters; their end is ignored."""
@@ -145,18 +139,6 @@ class StaticEncoder:
         See `encoder.LimitedVocabulary` for what that means, and `encoder.unknown` for which marks must be read.
         """
         return self._tokens.unknown_words(texts)
-
-
-def _portions(ids: Sequence[NDArray[np.int64]]) -> list[slice]:
-    """Return runs of texts, each of at most `_TOKENS_AT_A_TIME` tokens, or one text."""
-    runs, first, tokens = [], 0, 0
-    for row, some in enumerate(ids):
-        if row > first and tokens + len(some) > _TOKENS_AT_A_TIME:
-            runs.append(slice(first, row))
-            first, tokens = row, 0
-        tokens += len(some)
-    runs.append(slice(first, len(ids)))
-    return runs
 
 
 def _array(content: bytes, folder: Path, name: str) -> NDArray[Any]:

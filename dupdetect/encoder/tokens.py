@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.encoder.unknown import unknown_words, unread_characters
-from dupdetect.encoder.words import WordTokens, first_of_names, has_rules_of_bert
+from dupdetect.encoder.words import WordTokens, first_of_names, has_rules_of_bert, places
 
 __all__ = ["Tokens"]
 
@@ -56,18 +56,41 @@ class Tokens:
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Return the numbers of the tokens of each text; lone surrogates read as U+FFFD."""
-        found: list[NDArray[np.int64]] = []
-        for part in _portions(texts):
-            ids: list[Sequence[int]] = [()] * len(part)
-            plain = [row for row, text in enumerate(part) if self._words.reads(text)]
-            for row, tokens in zip(plain, self._words.ids([part[row] for row in plain]), strict=True):
-                ids[row] = self._with_special(tokens)
-            others = sorted({*range(len(part))}.difference(plain))
-            encodings = self._encoded([part[row] for row in others], self._special)
-            for row, encoding in zip(others, encodings, strict=True):
-                ids[row] = encoding.ids
-            found += (np.array(tokens, dtype=np.int64) for tokens in ids)
-        return found
+        tokens, counts = self.in_a_row(texts)
+        ends = np.cumsum(counts)
+        bounds = zip((ends - counts).tolist(), ends.tolist(), strict=True)
+        return [tokens[start:end] for start, end in bounds]
+
+    def in_a_row(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the same, the tokens of all n texts, one text after the other; and (n,) how many each text has."""
+        none = np.empty(0, dtype=np.int64)
+        parts = [(none, none), *map(self._in_a_row, _portions(texts))]
+        tokens, counts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return tokens, counts
+
+    def _in_a_row(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        reads = np.fromiter(map(self._words.reads, texts), dtype=np.bool_, count=len(texts))
+        plain, others = np.flatnonzero(reads), np.flatnonzero(~reads)
+        tokens, plain_counts = self._words.ids([texts[row] for row in plain.tolist()])
+        encodings = self._encoded([texts[row] for row in others.tolist()], self._special)
+        before, after = self._around
+        read = plain_counts
+        if self._max_length is not None:
+            read = np.minimum(plain_counts, self._max_length - len(before) - len(after))
+        counts = np.zeros(len(texts), dtype=np.int64)
+        counts[plain] = len(before) + read + len(after)
+        counts[others] = [len(encoding.ids) for encoding in encodings]
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        found = np.empty(counts.sum(), dtype=np.int64)
+        found[places(starts[plain] + len(before), read)] = tokens[places(np.cumsum(plain_counts) - plain_counts, read)]
+        for place, token in enumerate(before):
+            found[starts[plain] + place] = token
+        for place, token in enumerate(after, -len(after)):
+            found[ends[plain] + place] = token
+        for row, encoding in zip(others.tolist(), encodings, strict=True):
+            found[starts[row] : ends[row]] = encoding.ids
+        return found, counts
 
     def _encoded(self, texts: Sequence[str], special: bool) -> Sequence[Any]:
         encodings: Sequence[Any] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
@@ -78,12 +101,6 @@ class Tokens:
         bare, whole = (self._encoded(["a"], special)[0].ids for special in (False, True))
         before = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
         return whole[:before], whole[before + len(bare) :]
-
-    def _with_special(self, tokens: list[int]) -> list[int]:
-        before, after = self._around
-        if self._max_length is not None:
-            tokens = tokens[: self._max_length - len(before) - len(after)]
-        return [*before, *tokens, *after]
 
     def truncated(self, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,) bool: which texts exceed `max_length` tokens or 20,000 characters; their end is ignored."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from dupdetect.curves import pair_curves
 from dupdetect.detector import Detector
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import encode_texts
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.evaluation.graph_alone import graph_alone
@@ -51,7 +52,7 @@ def evaluate(detector: Detector, pairs: QuestionPairs, *, seed: int = 0, progres
     order = np.lexsort(edges.T[::-1])
     edges, labels = edges[order], pairs.labels[order]
     groups = connected_components(len(nodes.texts), *edges.T)[edges[:, 0]]
-    texts = encode_texts(detector.encoder, _as_written(pairs, nodes), progress, detector.guards)
+    texts = encode_texts(detector.encoder, DistinctTexts.of(_as_written(pairs, nodes)), progress, detector.guards)
     left, right = texts.position[edges.T]
     similarity = texts.score(left, right, cosine(texts.embeddings[left], texts.embeddings[right]))
     # As in `ComparedPairs.score`: no threshold accepts -inf.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from dupdetect.errors import InputError
 from dupdetect.guards.names import names_differ
-from dupdetect.guards.reading import Reading, read
+from dupdetect.guards.reading import read
 from dupdetect.guards.rules import alternatives_differ, changes_places, numbers_differ, opposites_differ
 
 __all__ = ["GUARDS", "GuardedTexts", "Guards"]
 
 GUARDS = ("numbers", "negation", "opposites", "alternatives", "word order", "names")
 """The names of the guards, in the order of the columns of `GuardedTexts.fired`."""
+
+_SETS = ("numbers", "listed", "names")
+_COLUMNS = ("frame", "bag", "tokens", "unnamed", *_SETS)
+_ODD = np.int64(-7046029254386353131)  # 2^64 / the golden ratio: products with it, modulo 2^64, spread evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,11 @@ class GuardedTexts:
         """
         self._forms = forms
         self._written = [()] * len(forms) if written is None else written
-        self._readings: list[Reading | None] = [None] * len(forms)
-        # Equal values have equal numbers, so that most pairs are decided by comparing numbers.
-        self._codes: dict[tuple[str, Hashable], int] = {}
-        self._columns = {
-            name: np.full(len(forms), -1, dtype=np.int64)
-            for name in ("frame", "numbers", "listed", "bag", "tokens", "names", "unnamed")
-        }
+        self._known = np.zeros(len(forms), dtype=np.bool_)
+        # Of all that was read there stay 64-bit hashes, by which nearly every pair is decided: what a text holds as
+        # objects takes fifty times the memory. Two different values of a pair have one hash once in 10^19 pairs.
+        self._columns = {name: np.zeros(len(forms), dtype=np.int64) for name in _COLUMNS}
+        self._sets: dict[int, tuple[str, ...]] = {}  # by its hash, each set that a rule may ask for
         self._negated = np.zeros(len(forms), dtype=np.bool_)
         self._count = np.zeros(len(forms), dtype=np.int64)  # of numbers
 
@@ -117,29 +119,32 @@ class GuardedTexts:
         rows = np.flatnonzero(asked)
         if not len(rows):
             return result
-        codes = self._columns[column]
-        both = codes[left[rows]] * len(self._codes) + codes[right[rows]]
-        values, first, place = np.unique(both, return_index=True, return_inverse=True)
-        decided = np.zeros(len(values), dtype=np.bool_)
-        for number, row in enumerate(rows[first].tolist()):
-            one, other = self._readings[left[row]], self._readings[right[row]]
-            decided[number] = differ(getattr(one, column), getattr(other, column))
-        result[rows] = decided[place]
+        hashes = self._columns[column]
+        both = hashes[left[rows]] * _ODD + hashes[right[rows]]  # one hash of the two
+        _, first, place = np.unique(both, return_index=True, return_inverse=True)
+        value = self._words_of if column == "tokens" else self._set_of
+        decided = [differ(value(column, left[row]), value(column, right[row])) for row in rows[first].tolist()]
+        result[rows] = np.array(decided, dtype=np.bool_)[place]
         return result
 
+    def _set_of(self, column: str, text: int) -> frozenset[str]:
+        return frozenset(self._sets[int(self._columns[column][text])])
+
+    def _words_of(self, _: str, text: int) -> tuple[str, ...]:
+        return read(self._forms[text], self._written[text]).tokens
+
     def _read(self, texts: NDArray[np.integer[Any]]) -> None:
-        for text in texts[self._columns["frame"][texts] < 0].tolist():
-            reading = self._readings[text] = read(self._forms[text], self._written[text])
-            bag = tuple(sorted(reading.tokens))
-            values: dict[str, Hashable] = {
-                "frame": reading.frame,
-                "numbers": reading.numbers,
-                "listed": reading.listed,
-                "bag": bag,
-                "tokens": reading.tokens,
-                "names": reading.names,
-                "unnamed": reading.unnamed,
-            }
-            for name, value in values.items():
-                self._columns[name][text] = self._codes.setdefault((name, value), len(self._codes))
+        new = texts[~self._known[texts]]
+        for text in new.tolist():
+            reading = read(self._forms[text], self._written[text])
+            for name in _SETS:
+                words: frozenset[str] = getattr(reading, name)
+                self._columns[name][text] = number = hash(words)
+                if number not in self._sets:
+                    self._sets[number] = tuple(words)
+            self._columns["frame"][text] = hash(reading.frame)
+            self._columns["unnamed"][text] = hash(reading.unnamed)
+            self._columns["tokens"][text] = hash(reading.tokens)
+            self._columns["bag"][text] = hash(tuple(sorted(reading.tokens)))
             self._negated[text], self._count[text] = reading.negated, len(reading.numbers)
+        self._known[new] = True

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.detector import Detector
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
 from dupdetect.errors import InputError
 from dupdetect.index.checked import DamagedRowsError, read_state, slots_of, strings
@@ -57,7 +58,8 @@ def add(connection: sqlite3.Connection, folder: Path, detector: Detector, rows: 
     new = sorted(form for form, number in numbers.items() if number is None)
     pairs, notes = 0, rows.notes
     for start in range(0, len(new), _TEXTS):
-        texts = encode_texts(detector.encoder, new[start : start + _TEXTS], progress, detector.guards)
+        some = DistinctTexts.of(new[start : start + _TEXTS])
+        texts = encode_texts(detector.encoder, some, progress, detector.guards)
         truncated = truncated_texts(detector.encoder, texts)
         pairs += _add_forms(connection, folder, detector, texts, truncated, progress)
         place = {form: slot for slot, form in enumerate(texts.forms)}

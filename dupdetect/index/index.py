@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dupdetect.atomic import atomic_folder
 from dupdetect.detector import Detector
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import LimitedVocabulary
 from dupdetect.encoder.cache import uncached
@@ -507,7 +508,7 @@ class QuestionIndex:
             return best_texts(connection, snapshot, texts, encoded, self._calibration, k, enough)
 
     def _encoded(self, texts: Sequence[str]) -> EncodedTexts:
-        return encode_texts(uncached(self.detector.encoder), texts, silent, self.detector.guards)
+        return encode_texts(uncached(self.detector.encoder), DistinctTexts.of(texts), silent, self.detector.guards)
 
     @contextmanager
     def _looking(self) -> Iterator[tuple[sqlite3.Connection, Snapshot]]:
