@@ -12,14 +12,13 @@ Then, for N rows and W workers of one core like those here,
     pairs     = n (n - 1) / 2 x similar                   similar: the share of all pairs that reach the threshold;
                                                           10 million are listed at most, L
 
-    memory    = 250 MB + N (1,700 + 4 row) + 6 n d        of this process: row: bytes of a row; d: numbers of a vector,
-              + 24 L                                      4 bytes each, once and a half
+    memory    = 300 MB + N (300 + row + 2 text)           of this process: row, text: bytes of a row, and of its text;
+              + 6 n d + 24 L                              d: numbers of a vector, 4 bytes each, once and a half
     store     = 4 n (d + e)                               of Ray, on every node if it is to have all: e: numbers of the
                                                           shorter vector that candidates are found by
     disk      = n (4 d + 120) + 12 L                      with --resume, until it is done,
               + 3 N row + 300 L                           and the files that are written
-    network   = N text + 4 n d + 4 n (d + e)              to and from a node, if its store holds all vectors; text:
-                                                          bytes of a text
+    network   = N text + 4 n d + 4 n (d + e)              to and from a node, if its store holds all vectors
 
 An approximate search (`--search ann`) sorts the rows into k = 4 sqrt(n) cells, and compares each with the middles of
 all and with the rows of some, 16 here (chosen by what is met; 3 to 33 were seen). This is done by the workers; before,
@@ -32,7 +31,7 @@ many cells, and once for the certificate:
 
 What it leaves out: the time to start, to send vectors over a slow network, and to choose what stays where there are
 more pairs than are listed (`crowded`). The share of distinct texts usually falls as rows are added, so there will
-rather be fewer. 250, 1,700 and 4 were fitted to two runs (scripts/results/scale.json); all that is about time is
+rather be fewer. The two 300 were fitted to runs of 200,000 and 500,000 short texts; all that is about time is
 measured.
 """
 
@@ -172,7 +171,7 @@ def plan(rates: Rates, rows: int, workers: int) -> Plan:
     pairs = among * rates.similar
     listed = min(pairs, MOST_LISTED)
     cells = 4 * math.sqrt(n)
-    memory = 250e6 + rows * (1_700 + 4 * rates.row_bytes) + 6 * n * d + 24 * listed
+    memory = 300e6 + rows * (300 + rates.row_bytes + 2 * rates.text_bytes) + 6 * n * d + 24 * listed
     rest = rows / rates.rest
     return Plan(
         rows=rows,
