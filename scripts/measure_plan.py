@@ -1,13 +1,13 @@
 """What `dupdetect plan` predicts against what `dupdetect dedupe` takes; and the prediction for 10^7 to 10^9 rows.
 
-    python scripts/measure_plan.py [--rows N ...] [--fast] [--output FILE]
+    python scripts/measure_plan.py [--rows N ...] [--fast-rows N ...] [--output FILE]
 
-By default at 50,000 and 200,000 questions (the first ones of `qqp_questions.parquet`) and at 700,000 short texts (those
-of `scale_short_texts.parquet` and, as these are fewer, each with its successor behind it), from ../shared/data or the
-folder in DUPDETECT_DATA. For each size, an export is planned and then deduplicated, exactly, by the cores of this
-machine; both in processes of their own. The last export planned is also what more rows are predicted from. On a machine
-that is busy only the ratios of processor time and memory mean something: what is predicted is for an idle one. Writes
-scripts/results/plan.json.
+By default with the shipped detector at 50,000 and 200,000 questions (the first ones of `qqp_questions.parquet`), and
+with the fast one at these and at 700,000 short texts (those of `scale_short_texts.parquet` and, as these are fewer,
+each with its successor behind it), from ../shared/data or the folder in DUPDETECT_DATA. For each size, an export is
+planned and then deduplicated, exactly, by the cores of this machine; both in processes of their own. More rows are
+predicted from the largest export of each detector. On a machine that is busy only the ratios of processor time and
+memory mean something: what is predicted is for an idle one. Writes scripts/results/plan.json.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dupdetect.planning import Rates, plan
 
 QUESTIONS, SHORT = "qqp_questions.parquet", "scale_short_texts.parquet"
 RESULTS = FOLDER / "plan.json"
-ROWS = (50_000, 200_000, 700_000)
+ROWS, FAST_ROWS = (50_000, 200_000), (50_000, 200_000, 700_000)
 PREDICTED_ROWS = (10**7, 10**8, 10**9)
 PREDICTED_WORKERS = (1, 16, 256)
 WITHIN = 0.3  # what the prediction is to be right to
@@ -43,10 +43,13 @@ WITHIN = 0.3  # what the prediction is to be right to
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS, metavar="N", help="sizes to measure, ascending")
-    parser.add_argument("--fast", action="store_true", help="with the shipped detector that runs no network")
+    parser.add_argument("--fast-rows", type=int, nargs="+", default=FAST_ROWS, metavar="N", help="the same with --fast")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="where the record goes")
     options = parser.parse_args()
-    runs = [compared(rows, ["--fast"] if options.fast else []) for rows in options.rows]
+    runs = {
+        "default": [compared(rows, []) for rows in options.rows],
+        "fast": [compared(rows, ["--fast"]) for rows in options.fast_rows],
+    }
     record = {
         "what": "seconds and peak memory of dupdetect dedupe as a whole process: as planned, and as they were",
         "data": {name: {"sha256": checksum(DATA / name)} for name in (QUESTIONS, SHORT)},
@@ -56,7 +59,7 @@ def main() -> None:
         "revision": revision(),
         "within": WITHIN,
         "runs": runs,
-        "predictions": predictions(Rates(**runs[-1]["rates"])),
+        "predictions": {tier: predictions(Rates(**found[-1]["rates"])) for tier, found in runs.items()},
     }
     options.output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))
