@@ -197,6 +197,46 @@ def test_the_tables_of_the_benchmark_are_the_recorded_ones():
     assert (RESULTS / "benchmark.md").read_text().strip() in README
 
 
+def test_what_ray_costs_is_the_recorded_cost():
+    record = json.loads((RESULTS / "cluster.json").read_text())
+    for size in record["sizes"]:
+        assert size["identical_files"]
+        seconds = {(way["engine"], way["cores"]): way["seconds"] for way in size["ways"]}
+        cells = [
+            cell
+            for cores in (1, 2)
+            for cell in (
+                f"{seconds['local', cores]:.0f} s",
+                f"{seconds['ray', cores]:.0f} s",
+                f"{size['overhead_of_ray'][f'{cores} of {cores}']:.0%}",
+            )
+        ]
+        assert f"| {size['rows']:,} | {' | '.join(cells)} |" in README
+
+
+def test_predictions_and_what_they_were_checked_against_are_the_recorded_ones():
+    record = json.loads((RESULTS / "plan.json").read_text())
+    for tier, runs in record["runs"].items():
+        for run in runs:
+            said, took, ratio = run["predicted"], run["real"], run["predicted_to_real"]
+            cells = [f"{said['seconds']:.0f}", f"{took['seconds']:.0f}", f"{ratio['seconds']:.2f}"]
+            cells += [f"{said['memory_mb']:,}", f"{took['memory_mb']:,}", f"{ratio['memory']:.2f}"]
+            assert f"| {run['rows']:,} | {tier} | {' | '.join(cells)} |" in README
+    for tier, found in record["predictions"].items():
+        for most in {one["rows"] for one in found}:
+            by_workers = {one["workers"]: one for one in found if one["rows"] == most}
+            cells = [
+                _long(by_workers[some][kind]["seconds"]) for kind in ("exact", "approximate") for some in (16, 256)
+            ]
+            bytes_of_one, bytes_of_store = by_workers[256]["exact"]["memory"], by_workers[256]["store"]
+            cells += [f"{bytes_of_one / 1e9:,.0f} GB", f"{bytes_of_store / 1e9:,.0f} GB"]
+            assert f"| {most:,} | {tier} | {' | '.join(cells)} |" in README
+
+
+def _long(seconds):
+    return f"{seconds / 3600:,.1f} h" if seconds < 360_000 else f"{seconds / 86_400:,.0f} days"
+
+
 def test_the_profile_is_the_recorded_one():
     record = json.loads((RESULTS / "profile.json").read_text())
     before, after = record["encoding"]["before"], record["encoding"]["after"]
