@@ -76,6 +76,7 @@ class GuardedTexts:
         # objects takes fifty times the memory. Two different values of a pair have one hash once in 10^19 pairs.
         self._columns = {name: np.zeros(len(forms), dtype=np.int64) for name in _COLUMNS}
         self._sets: dict[int, tuple[str, ...]] = {}  # by its hash, each set that a rule may ask for
+        self._words: dict[int, tuple[str, ...]] = {}  # of the few texts that have the words of another in another order
         self._negated = np.zeros(len(forms), dtype=np.bool_)
         self._count = np.zeros(len(forms), dtype=np.int64)  # of numbers
 
@@ -131,7 +132,9 @@ class GuardedTexts:
         return frozenset(self._sets[int(self._columns[column][text])])
 
     def _words_of(self, _: str, text: int) -> tuple[str, ...]:
-        return read(self._forms[text], self._written[text]).tokens
+        if text not in self._words:
+            self._words[text] = read(self._forms[text], self._written[text]).tokens
+        return self._words[text]
 
     def _read(self, texts: NDArray[np.integer[Any]]) -> None:
         new = texts[~self._known[texts]]
