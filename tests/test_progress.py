@@ -26,6 +26,16 @@ def test_a_log_has_a_line_every_ten_seconds_and_a_last_one(capsys, clock):
     )
 
 
+def test_what_is_slow_is_counted_by_the_minute(capsys, clock):
+    with terminal.show("Training", 30, "step") as advance:
+        for _ in range(30):
+            clock[0] += 1.5
+            advance(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Training: 23%, 7 of 30 steps, 40 a minute, 0:00:34 left"
+    assert all("40 a minute" in line for line in lines)
+
+
 def test_what_is_soon_finished_is_not_mentioned(capsys, clock):
     with terminal.show("Encoding", 10, "text") as advance:
         clock[0] += 9

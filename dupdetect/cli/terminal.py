@@ -92,7 +92,8 @@ def _lines(stage: str, total: int, unit: str) -> Callable[[int], None]:
             rate = done / (now - begun)
             left = timedelta(seconds=round(max(0, total - done) / rate))
             share = f"{done / total:.0%}, " if total else ""
-            units = f"{done:,} of {total:,} {unit}s, {rate:,.0f} a second"
+            speed = f"{rate:,.0f} a second" if rate >= 10 else f"{60 * rate:,.0f} a minute"
+            units = f"{done:,} of {total:,} {unit}s, {speed}"
             click.echo(f"{stage}: {share}{units}, {left} left", err=True)
 
     return advance
