@@ -75,8 +75,15 @@ def read_export(path: str | Path, *, progress: Progress = silent, **reading: Unp
 
 
 def input_record(source: Source) -> dict[str, Any]:
-    """Return what run.json says about where the rows came from; of parts, the checksum of each."""
-    record = {"name": source.name, "sha256": source.sha256, "encoding": source.encoding}
+    """Return what run.json says about where the rows came from, and how they were read; of parts, of each."""
+    record = {
+        "name": source.name,
+        "sha256": source.sha256,
+        "format": source.format,
+        "encoding": source.encoding,
+        "delimiter": source.delimiter,
+        "options": dict(source.given),
+    }
     return record | {"parts": [*map(input_record, source.parts)]} if isinstance(source, PartedSource) else record
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from conftest import labelled_pairs
@@ -50,6 +51,17 @@ def test_split_reads_what_it_is_told(place, capsys, pairs, file, how):
         with path.open(encoding="utf-8", newline="") as part:
             found |= {(row["question1"], row["question2"], row["label"]) for row in csv.DictReader(part)}
     assert found == set(pairs)
+
+
+@pytest.mark.parametrize(("file", "how"), [(file, how) for file, *how in READ])
+def test_the_record_of_a_run_says_how_its_input_was_read(place, capsys, file, how):
+    status, _, err = run(capsys, "dedupe", file, *how, "--fast", "--text", "question1", "-o", "out")
+    assert status == 0, err
+    record = json.loads(Path("out/run.json").read_text("utf-8"))["input"]
+    named = {option[2:].replace("-", "_"): value for option, value in zip(how[::2], how[1::2], strict=True)}
+    assert record["options"] == named
+    assert record["format"] == file[-4:].strip(".")
+    assert record["delimiter"] == named.get("delimiter")
 
 
 @pytest.mark.parametrize(("file", "how"), [(file, how) for file, *how in READ])

@@ -41,6 +41,12 @@ def test_written_files_hold_every_row_and_cell(detector, tmp_path):
     run = json.loads((folder / "run.json").read_text())
     assert run["counts"]["rows"] == 3
     assert run["input"]["sha256"]
+    assert {name: run["input"][name] for name in ("format", "encoding", "delimiter", "options")} == {
+        "format": "csv",
+        "encoding": "utf-8",
+        "delimiter": ",",
+        "options": {},
+    }
     assert run["calibration"]["threshold"] == 0.7
 
 
