@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import itertools
 
-__all__ = ["ALTERNATIVES", "LISTED", "NEGATIONS", "NUMBER_WORDS", "OPPOSITES", "SAME_NAMES", "SMALL_WORDS", "SYMMETRIC"]
+__all__ = [
+    "ALTERNATIVES",
+    "LISTED",
+    "NEGATIONS",
+    "NUMBER_WORDS",
+    "OPPOSITES",
+    "SAME_NAMES",
+    "SMALL_WORDS",
+    "SYMMETRIC",
+    "VERSION_WORDS",
+]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -56,6 +66,9 @@ NUMBER_WORDS = {word: str(number) for number, word in enumerate(_TWO_TO_TWENTY, 
     "hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000", "twice": "2", "thrice": "3",
 }  # fmt: skip
 """Not "one", which is a pronoun more often than a number."""
+
+VERSION_WORDS = _words("v ver version versions release releases build builds firmware")
+"""Where a text has one, its numbers with a point are versions: 4.10 comes after 4.9."""
 
 SMALL_WORDS = _words(
     """

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS
+from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS, VERSION_WORDS
 from dupdetect.guards.names import capitalised_words
 from dupdetect.text import canonical
 
@@ -24,7 +24,8 @@ _LEADING_ZEROS = re.compile(r"^0+(?=\d)")
 class Reading:
     """A text as guards see it.
 
-    numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200; numbers in words too.
+    numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200; numbers in words too. Beside a word
+    of `lexicon.VERSION_WORDS` 4.1 and 4.10 are two.
     negated: an odd number of negations.  listed: words of `lexicon.LISTED`.
     frame: all other words but small ones, with the plural s off. Two texts with one frame differ in nothing else.
     names: by their capital letters, with the plural s off; listed words too.
@@ -80,9 +81,11 @@ def read(form: str, written: Iterable[str] = ()) -> Reading:
 
 def _tokens(form: str) -> list[str]:
     found: list[str] = []
-    for token in _TOKEN.findall(_ARROW.sub(" to ", form)):
+    written = _TOKEN.findall(_ARROW.sub(" to ", form))
+    versions = not VERSION_WORDS.isdisjoint(written)
+    for token in written:
         if token[0].isdecimal() or token[0] in ".,":
-            found.append(_number(token))
+            found.append(_number(token, versions))
         elif "-" in token and token.replace("-", "") not in LISTED:
             found += token.split("-")
         else:
@@ -90,14 +93,18 @@ def _tokens(form: str) -> list[str]:
     return found
 
 
-def _number(token: str) -> str:
-    """Return one form for all ways to write a number. What has several points (a version, a date) is no fraction."""
+def _number(token: str, versions: bool) -> str:
+    """Return one form for all ways to write a number.
+
+    What has several points (a version, a date) is no fraction. Nor is, in `versions`, what follows the point, unless
+    it is nothing but zeros.
+    """
     if not token.isascii():
         token = "".join(str(unicodedata.decimal(character, character)) for character in token)
     token = _THOUSANDS.sub("", token)
     whole, point, fraction = token.replace(",", ".").partition(".")
     whole = _LEADING_ZEROS.sub("", whole or "0")
-    if point and fraction.isdecimal():
+    if point and fraction.isdecimal() and not (versions and fraction.strip("0")):
         fraction = fraction.rstrip("0")
     return f"{whole}.{fraction}" if fraction else whole
 
