@@ -20,7 +20,7 @@ from dupdetect import Detector
 from dupdetect.cli import main
 from dupdetect.clustering import resolve
 from dupdetect.encoder.cache import CachedEncoder
-from dupdetect.engines import RayEngine
+from dupdetect.engines import RayEngine, ray_encoding, ray_join, ray_tasks
 from dupdetect.engines import ray as ray_engine
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.results.deduplication import OUTPUT_FILES
@@ -60,8 +60,8 @@ def cluster():
 def small_shards(monkeypatch):
     """Several shards of texts and of rows, although there are few."""
     monkeypatch.setattr(ray_engine, "_FEW_ROWS", 100)
-    monkeypatch.setattr(ray_engine, "_SMALLEST", 64)
-    monkeypatch.setattr(ray_engine, "_FEWEST_TEXTS", 16)
+    monkeypatch.setattr(ray_join, "_SMALLEST", 64)
+    monkeypatch.setattr(ray_encoding, "_FEWEST_TEXTS", 16)
     monkeypatch.setattr(ray_engine, "_TEXTS", 40)
 
 
@@ -193,7 +193,7 @@ def test_pairs_in_cells_do_not_depend_on_shards_or_the_engine(cluster, rows, mon
 @pytest.mark.parametrize("search", ["exact", needs_faiss("ann")])
 def test_a_join_goes_on_from_what_was_finished(cluster, tmp_path, monkeypatch, search):
     monkeypatch.setattr(ann, "_FEW_ROWS", 100)
-    results, result = [], ray_engine._result
+    results, result = [], ray_tasks.result
 
     def interrupted(*arguments):
         if len(results) == 23:
@@ -205,7 +205,7 @@ def test_a_join_goes_on_from_what_was_finished(cluster, tmp_path, monkeypatch, s
     with monkeypatch.context() as patch, RayEngine(shard_rows=100) as engine:
         join = engine.join if search == "exact" else engine.approximate_join
         expected = join(embeddings, 0.6)
-        patch.setattr(ray_engine, "_result", interrupted)
+        patch.setattr(ray_tasks, "result", interrupted)
         with pytest.raises(KeyboardInterrupt):
             join(embeddings, 0.6, work=tmp_path)
         finished = len(list(tmp_path.glob("*/*.npy")))
@@ -274,7 +274,7 @@ def test_a_killed_worker_changes_nothing(cluster, detector, small_shards, stage,
 
 def test_it_goes_on_after_an_interruption(cluster, export, tmp_path, monkeypatch, small_shards, capsys):
     assert dedupe(tmp_path / "local", monkeypatch, export) == 0
-    results, result = [], ray_engine._result
+    results, result = [], ray_tasks.result
 
     def interrupted(*arguments):
         if len(results) == 7:
@@ -284,7 +284,7 @@ def test_it_goes_on_after_an_interruption(cluster, export, tmp_path, monkeypatch
 
     folder = tmp_path / "ray"
     with monkeypatch.context() as patch:
-        patch.setattr(ray_engine, "_result", interrupted)
+        patch.setattr(ray_tasks, "result", interrupted)
         patch.setattr("dupdetect.encoded_texts._FEW_ROWS", 10)
         assert dedupe(folder, monkeypatch, export, "--engine", "ray", "--resume") == 130
         assert len(list((folder / "out.partial" / "pairs").rglob("*.npy"))) == 7
