@@ -1,7 +1,8 @@
 """Train the fast tier: static token vectors that learn from the default encoder and from the same pairs.
 
     python scripts/train_fast.py WORK --base FOLDER
-    python scripts/train_fast.py --calibrate            trains nothing: fits the calibration of what ships again
+    python scripts/train_fast.py --calibrate            trains nothing: fits the calibration of what ships again, and
+                                                        has the default tier that ships now beside it
 
 Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. FOLDER is the base of the default encoder,
 whose network gives the first vectors; the teacher is the default encoder as it ships, asked about unlabelled texts and
@@ -51,8 +52,11 @@ def main() -> None:
     splits.check()
     if options.calibrate:
         detector = calibrated(as_encoder(SHIPPED), splits, NAME)
-        models = json.loads(LEDGER.read_text("utf-8"))["models"]
+        ledger = json.loads(LEDGER.read_text("utf-8"))
+        models = ledger["models"]
+        models["default"] = default_measures(models["fast"])
         detector.save_pretrained(SHIPPED, overwrite=True, model_card=model_card(detector, models))
+        LEDGER.write_text(json.dumps(ledger, indent=2) + "\n", "utf-8")
         return
     options.work.mkdir(parents=True, exist_ok=True)
     train = training_pairs(splits)
