@@ -24,8 +24,27 @@ def versions(names: tuple[str, ...] = RUNNING) -> dict[str, str]:
     return {name: metadata.version(name) for name in names}
 
 
+# What speed depends on, from the newest on; the names are those of Linux.
+INSTRUCTIONS = ("amx_int8", "avx512_vnni", "avx_vnni", "avx512f", "avx2", "i8mm", "asimddp")
+
+
 def machine() -> dict[str, str | int | None]:
-    return {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    return {
+        "processor": processor(),
+        "instructions": instructions(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def instructions() -> str:
+    """Of those for many numbers at a time, the ones that this processor has."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "").split()
+    return " ".join(name for name in INSTRUCTIONS if name in flags)
 
 
 def processor() -> str:
