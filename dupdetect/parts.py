@@ -119,6 +119,8 @@ def _check_alike(part: Table, first: Source, columns: Sequence[str]) -> None:
         unlike = f"has no column {missing[0]!r}, and {first.name} has"
     elif more:
         unlike = f"has a column {more[0]!r}, and {first.name} has not"
+    elif len(part.columns) != len(columns):
+        unlike = f"has {len(part.columns)} columns, some of one name, and {first.name} has {len(columns)}"
     else:
         unlike = f"has its columns in another order than {first.name}"
     raise InputError(

@@ -15,7 +15,7 @@ from dupdetect import DupdetectError, Questions
 from dupdetect.artifacts import CERTIFICATE
 from dupdetect.cli import main
 from dupdetect.errors import InputError, MissingExtraError, OutputExistsError
-from dupdetect.remote import UNFINISHED, is_url, output_folder, shown
+from dupdetect.remote import UNFINISHED, is_url, lies_in, output_folder, shown
 from dupdetect.remote import files as file_systems
 from dupdetect.results import OUTPUT_FILES
 
@@ -57,6 +57,16 @@ def run(capsys, *arguments):
         (f"https://{SECRET}@host/a.csv#token={SECRET}", "https://host/a.csv"),
         (f"s3://key:{SECRET}/with/slashes@bucket/a.csv", "s3://bucket/a.csv"),
         ("https://host:9000/me@home.csv", "https://host:9000/me@home.csv"),
+        (f"https://host/a.csv?{SECRET}", "https://host/a.csv"),
+        (f"https://host/a.csv?download&sig={SECRET}", "https://host/a.csv"),
+        (f"https://host/get?/b/a.csv&token={SECRET}", "https://host/get"),
+        (f"https://host/a.csv#{SECRET}", "https://host/a.csv"),
+        (f"ftp://me:and@{SECRET}@host/a.csv", "ftp://host/a.csv"),
+        (f"ftp://me:{SECRET}/and@{SECRET}@host/a.csv", "ftp://host/a.csv"),
+        (f"s3://bucket/a.csv?download&sig={SECRET}", "s3://bucket/a.csv"),
+        ("s3://bucket/part-?/day=1/a#1.csv", "s3://bucket/part-?/day=1/a#1.csv"),
+        (f"zip://a.csv::https://me:{SECRET}@host/x.zip?{SECRET}", "zip://a.csv::https://host/x.zip"),
+        ("zip://a.csv::/folder/x#1.zip", "zip://a.csv::/folder/x#1.zip"),
         ("abfs://container@account/a.csv", "abfs://container@account/a.csv"),
     ],
 )
@@ -333,6 +343,43 @@ def test_a_result_that_cannot_be_sent_stays_here(broken, earlier, memory, monkey
     assert set(written(memory)) == {"a.csv", "b.csv", "run.json"}
 
 
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_arrived_without_an_answer_is_taken_back_or_marked(stuck, memory, monkeypatch):
+    original, delete = type(memory).put_file, type(memory).rm_file
+
+    def put_file(self, local, path, **options):
+        original(self, local, path, **options)
+        if path.endswith("run.json"):
+            raise ConnectionResetError
+
+    def rm_file(self, path):
+        if stuck and not path.endswith(UNFINISHED):
+            raise ConnectionResetError
+        delete(self, path)
+
+    monkeypatch.setattr(type(memory), "put_file", put_file)
+    monkeypatch.setattr(type(memory), "rm_file", rm_file)
+
+    def write():
+        with output_folder("memory://out", marker="run.json", expected=("a.csv",)) as place:
+            for name in ("a.csv", "run.json"):
+                (place / name).write_text("new", encoding="utf-8")
+
+    with pytest.raises(DupdetectError, match="no answer"):
+        write()
+    assert set(written(memory)) == ({"a.csv", "run.json", UNFINISHED} if stuck else set())
+
+
+def test_the_name_of_a_folder_is_no_pattern(memory):
+    for folder in ("out[1]", "out1"):
+        for name in ("run.json", "old.csv"):
+            memory.pipe_file(f"/{folder}/{name}", b"old")
+    with output_folder("memory://out[1]", marker="run.json", expected=("old.csv",), overwrite=True) as place:
+        (place / "run.json").write_text("new", encoding="utf-8")
+    assert sorted(memory.find("/")) == ["/out1/old.csv", "/out1/run.json", "/out[1]/run.json"]
+    assert memory.cat_file("/out[1]/run.json") == b"new"
+
+
 def test_nothing_is_left_here_when_the_work_fails(memory):
     with pytest.raises(ZeroDivisionError), output_folder("memory://out", marker="run.json") as place:
         raise ZeroDivisionError
@@ -372,6 +419,44 @@ def test_match_reads_and_writes_urls(memory, tmp_path, capsys):
     assert status == 1
     assert "exists already" in told
     assert run(capsys, *given, "-o", "memory://found/matched.csv", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_an_output_that_is_an_input_is_refused(form, memory, tmp_path, capsys):
+    path = tmp_path / "faq.csv"
+    path.write_bytes(EXPORT)
+    memory.pipe_file("/in/faq.csv", EXPORT)
+    command = ("match", form.format(path), "--against", "memory://in/faq.csv", "--fast", "--overwrite", "-o")
+    for output in (path, path.as_uri(), "memory://in/faq.csv"):
+        status, _, err = run(capsys, *command, output)
+        assert (status, "which would be replaced" in err) == (1, True), err
+    for output in (tmp_path, tmp_path.as_uri()):
+        status, _, err = run(capsys, "dedupe", form.format(path), "--fast", "--overwrite", "-o", output)
+        assert status == 1
+        assert "lies in the output" in err or "does not look like an earlier output" in err
+    assert path.read_bytes() == memory.cat_file("/in/faq.csv") == EXPORT
+
+
+def test_names_of_one_place_are_known_as_such(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert lies_in("a/b.csv", "a")
+    assert lies_in((tmp_path / "a" / "b.csv").as_uri(), "a")
+    assert lies_in("s3://bucket/a/b.csv", "s3a://bucket/a/")
+    assert lies_in("s3://bucket/a", "s3://bucket/a")
+    assert not lies_in("s3://bucket/ab.csv", "s3://bucket/a")
+    assert not lies_in("gs://bucket/a/b.csv", "s3://bucket/a")
+    assert not lies_in("a", "a/b.csv")
+
+
+def test_reviews_are_made_on_a_copy_and_the_report_says_so(memory, tmp_path, capsys):
+    memory.pipe_file("/in/export.csv", EXPORT)
+    assert run(capsys, "dedupe", "memory://in/export.csv", "--fast", "-o", "memory://b/out")[0] == 0
+    page = memory.cat_file("/b/out/report.html").decode()
+    assert "Copy memory://b/out to the folder out on this machine." in page
+    assert "dupdetect review out<" in page
+    for command in (("review", "memory://b/out"), ("calibrate", "--from-reviews", "memory://b/out", "-o", tmp_path)):
+        status, _, err = run(capsys, *command)
+        assert (status, "Copy it to this machine" in err) == (1, True), err
 
 
 def test_a_result_is_written_to_a_url_in_python(memory, detector):

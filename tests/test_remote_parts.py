@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 
 import fsspec
 import polars as pl
@@ -64,8 +65,8 @@ def test_parts_behind_a_url_are_the_whole(parts, tmp_path):
         files.store.clear()
     assert table.rows == read_table(tmp_path / "whole.csv").rows
     assert [part.name for part in table.source.parts][:2] == [
-        "memory:///day=2026-01-01/part-0.csv",
-        "memory:///day=2026-01-01/part-1.csv",
+        "memory://day=2026-01-01/part-0.csv",
+        "memory://day=2026-01-01/part-1.csv",
     ]
 
 
@@ -114,6 +115,7 @@ def test_an_output_that_holds_a_part_is_refused(parts, capsys):
     [
         (["name", "zip"], "part-4.csv has no column 'question', and .*part-0.csv has"),
         ([*COLUMNS, "more"], "part-4.csv has a column 'more', and .*part-0.csv has not"),
+        ([*COLUMNS, "zip"], "part-4.csv has 4 columns, some of one name, and .*part-0.csv has 3"),
         (["zip", "name", "question"], "part-4.csv has its columns in another order than .*part-0.csv"),
     ],
 )
@@ -144,6 +146,25 @@ def test_nothing_matches(tmp_path):
         read_export(str(tmp_path / "*.csv"))
     with pytest.raises(InputError, match=r"No file matches memory://nowhere/\*\.csv"):
         read_export("memory://nowhere/*.csv")
+
+
+def test_a_file_is_read_once_however_often_the_pattern_finds_it(tmp_path):
+    for name in ("a/a/z.csv", "a/b/x.csv", "a/y.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"question\n{name}\n", "utf-8")
+    for pattern in ("**/a/**/*.csv", "**/**/*.csv"):
+        assert sorted(read_export(str(tmp_path / pattern)).rows) == [("a/a/z.csv",), ("a/b/x.csv",), ("a/y.csv",)]
+
+
+def test_what_stands_before_and_behind_a_pattern_in_a_url_is_kept(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
+        for name in ("b1.csv", "b2.csv", "c.csv"):
+            packed.writestr(name, f"question\n{name}\n")
+    table = read_export(f"zip://b*.csv::{tmp_path / 'x.zip'}")
+    assert table.rows == (("b1.csv",), ("b2.csv",))
+    monkeypatch.setattr(fsspec.filesystem("memory").__class__, "_strip_protocol", lambda path: "/without/the/account/*")
+    with pytest.raises(InputError, match="patterns are not read there"):
+        read_export("memory://me@account/*.csv")
 
 
 def test_a_file_that_is_called_like_a_pattern(tmp_path):

@@ -29,7 +29,7 @@ from dupdetect.cli.options import (
     say_cache_use,
     table_options,
 )
-from dupdetect.cli.terminal import as_json_text, check_free, printable, show, write_table
+from dupdetect.cli.terminal import as_json_text, check_free, check_inputs, printable, show, write_table
 from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
 from dupdetect.remote import check_file, check_output, files_of, is_url, local_copy, sent_file, shown, there
 
@@ -173,9 +173,7 @@ def dedupe(
         check_free(target, overwrite, *read, *([cache] if cache else []))
     else:
         check_output(target, marker="run.json", expected=(*OUTPUT_FILES, CERTIFICATE), overwrite=overwrite)
-        for url in filter(is_url, read):
-            if shown(url).startswith(f"{_name(target).rstrip('/')}/"):
-                raise InputError(f"{shown(url)} lies in the output {_name(target)}. Name another output.")
+        check_inputs(target, *read, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, progress=show, **reading)
     apart = told_apart(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
@@ -252,10 +250,11 @@ def match(
     """
     if queries == against == "-":
         raise click.UsageError("Only one of QUERIES and --against can be -: there is one standard input. Name a file.")
+    read = [file for given in (queries, against) for file in files_of(given) or [given]]
     if output is not None and is_url(output):
+        check_inputs(output, *read, *([cache] if cache else []))
         check_file(output, overwrite=overwrite)
     else:
-        read = [file for given in (queries, against) for file in files_of(given) or [given]]
         check_free(output, overwrite, *read, *([cache] if cache else []))
     asked = _questions_of(queries, "", text, None, reading)
     known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)

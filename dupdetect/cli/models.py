@@ -19,7 +19,7 @@ from dupdetect.cli.options import (
     point_options,
     table_options,
 )
-from dupdetect.cli.terminal import as_json_text, check_free, printable, read_labelled, show
+from dupdetect.cli.terminal import as_json_text, check_free, check_here, printable, read_labelled, show
 from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def calibrate(
                 f"--from-reviews takes the labels from {reviews}, so it does not go with "
                 f"{named[0] if named else 'MODEL and PAIRS'}. The detector that made it is named with --model."
             )
+        check_here(reviews)
         _calibrate_from_reviews(Path(reviews), made_by, output, criterion, overwrite, as_json)
         return
     if made_by is not None:

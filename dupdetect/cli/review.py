@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import click
 
 from dupdetect.cli.options import load_detector
-from dupdetect.cli.terminal import printable
+from dupdetect.cli.terminal import check_here, printable
 from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str
 
     if not web and (port is not None or made_by is not None):
         raise click.UsageError(f"--{'model' if port is None else 'port'} goes with --web only.")
+    check_here(folder)
     candidates = Candidates.read(Path(folder) / "candidates.csv")
     if web:
         _serve(folder, reviewer, port or 0, made_by)

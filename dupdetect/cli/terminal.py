@@ -16,12 +16,22 @@ import click
 
 from dupdetect.atomic import is_empty_folder
 from dupdetect.errors import InputError, OutputExistsError
+from dupdetect.remote import is_url, lies_in, shown
 
 if TYPE_CHECKING:
     from dupdetect.pairs import QuestionPairs
     from dupdetect.tables import Reading
 
-__all__ = ["as_json_text", "check_free", "printable", "read_labelled", "show", "write_table"]
+__all__ = [
+    "as_json_text",
+    "check_free",
+    "check_here",
+    "check_inputs",
+    "printable",
+    "read_labelled",
+    "show",
+    "write_table",
+]
 
 _SECONDS = 10.0  # between two lines where there is no terminal
 
@@ -58,11 +68,24 @@ def check_free(output: str | Path | None, overwrite: bool, *inputs: str) -> None
         return
     if not overwrite:
         raise OutputExistsError(output)
-    target = Path(output).resolve()
+    check_inputs(str(output), *inputs)
+
+
+def check_inputs(output: str, *inputs: str) -> None:
+    """Refuse an output, a path or a URL, that is one of the inputs or lies around it."""
     for given in inputs:
-        path = Path(given).resolve()
-        if given != "-" and (path == target or target in path.parents):
-            raise InputError(f"{given} lies in the output {output}, which would be replaced. Name another output.")
+        if given != "-" and lies_in(given, output):
+            name, place = (shown(some) if is_url(some) else some for some in (given, output))
+            raise InputError(f"{name} lies in the output {place}, which would be replaced. Name another output.")
+
+
+def check_here(folder: str) -> None:
+    """Refuse a result behind a URL, where pairs of it are to be reviewed: labels are kept in a file beside it."""
+    if is_url(folder):
+        raise InputError(
+            f"{shown(folder)} is not on this machine, and labels are kept in a file beside the folder. Copy it to this "
+            "machine, and name the copy."
+        )
 
 
 @contextlib.contextmanager

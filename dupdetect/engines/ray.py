@@ -85,6 +85,8 @@ class RayEngine:
     ) -> None:
         if address is not None and workers is not None:
             raise InputError("A running cluster has the workers that it has. Leave out the workers, or the address.")
+        if address is not None and not address.strip():
+            raise InputError("The address of the cluster is blank. Leave it out to start one on this machine.")
         for name, number in (("workers", workers), ("shard_rows", shard_rows)):
             if number is not None and number < 1:
                 raise InputError(f"{name} must be at least 1, not {number}.")
@@ -132,7 +134,7 @@ class RayEngine:
                 self._ray.init(
                     address=self._address or "local", log_to_driver=False, logging_level="ERROR", **started_here
                 )
-        except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        except Exception as error:  # as bare as that where a node does not start in time
             raise self._no_cluster(error) from None
 
     def _no_cluster(self, error: Exception) -> DupdetectError:
@@ -197,7 +199,9 @@ class RayEngine:
             folder = Path(place) if work is None else work
             cells = finished_cells(work, embeddings, threshold, lambda: self._cells(embeddings, threshold, rows))
             order = by_home(cells)
-            finished = finished_pairs(folder, embeddings, threshold, cells, rows)
+            # In a folder of its own, as above: the cells are the same, but `approximate_pairs` numbers pairs of shards
+            # in another way.
+            finished = finished_pairs(folder / "shards", embeddings, threshold, cells, rows)
             count = progress or (lambda _: None)
             join = ShardJoin(self._ray, workers.compare_in_cells, threshold, n, rows, finished, most, count)
             join.finish(cell_shards(embeddings, cells, order, rows), AHEAD * self._workers)

@@ -15,15 +15,16 @@ result for a whole one: **a result is complete where its run.json is there and n
     2. the files are written, what an earlier result had beyond them is deleted, and their sizes are compared;
     3. run.json is written, and dupdetect.unfinished deleted.
 
-If that fails, the local folder stays, and the message names it. Two programs that write to one URL at a time are not
-kept apart.
+If that fails, the local folder stays, and the message names it. Where there was nothing before, what was sent is
+deleted again; dupdetect.unfinished only after all else is. Two programs that write to one URL at a time are not kept
+apart.
 """
 
 from __future__ import annotations
 
 from dupdetect.remote.fetching import files_of, local_copy, there
 from dupdetect.remote.sending import UNFINISHED, check_file, check_output, output_folder, sent_file
-from dupdetect.remote.urls import is_url, shown
+from dupdetect.remote.urls import is_url, lies_in, shown
 
 __all__ = [
     "UNFINISHED",
@@ -31,6 +32,7 @@ __all__ = [
     "check_output",
     "files_of",
     "is_url",
+    "lies_in",
     "local_copy",
     "output_folder",
     "sent_file",

@@ -64,7 +64,8 @@ def files_of(path: str | Path) -> list[str] | None:
     elif _is_there(text):
         return None
     else:
-        found = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        # Path.glob takes no absolute pattern. Where ** stands twice a file is found in several ways.
+        found = sorted(set(glob.glob(text, recursive=True)))  # noqa: PTH207
     if not found:
         name = shown(text) if is_url(text) else text
         raise InputError(f"No file matches {name}. Check the pattern, and write it in quotes.")
@@ -94,7 +95,11 @@ def _matching(pattern: str) -> list[str]:
     with explained(pattern, "read"):
         if files.exists(path):
             return [pattern]
-        return sorted(files.unstrip_protocol(name) for name in files.glob(path))
+        link, chain, behind = pattern.partition("::")
+        if not link.endswith(path):  # something before the path is needed to find it again
+            raise InputError(f"{shown(pattern)}: patterns are not read there. Name one file.")
+        before = link.removesuffix(path)
+        return sorted({f"{before}{name}{chain}{behind}" for name in files.glob(path)})
 
 
 def _counting(advance: Any) -> Any:

@@ -139,7 +139,7 @@ def _send(url: str, place: Path, marker: str) -> None:
     with explained(url, "written"):
         earlier = _names(files, root, url)
         _make_folder(files, root, url)
-        sent = [UNFINISHED]
+        sent: list[str] = []
         try:
             files.pipe_file(f"{root}/{UNFINISHED}", b"The result in this folder is not complete.\n")
             if marker in earlier:
@@ -149,16 +149,30 @@ def _send(url: str, place: Path, marker: str) -> None:
                     sent.append(name)
                     files.put_file(str(place / name), f"{root}/{name}")
             for name in sorted(earlier.difference(names, {marker, UNFINISHED})):
-                files.rm(f"{root}/{name}", recursive=True)
+                files.rm_file(f"{root}/{name}")  # not `rm`, to which * ? [ in the name of a folder are a pattern
             files.invalidate_cache()
             for name in names:
                 if name != marker and files.info(f"{root}/{name}")["size"] != (place / name).stat().st_size:
                     raise DupdetectError(f"{shown(url)}: {name} did not arrive as it was sent.")
+            sent.append(marker)  # before it is sent: it may arrive, and the answer not
             files.put_file(str(place / marker), f"{root}/{marker}")
         except BaseException:
             if not earlier:
-                for name in reversed(sent):
-                    with suppress(Exception):
-                        files.rm_file(f"{root}/{name}")
+                _take_back(files, root, sent)
             raise
         files.rm_file(f"{root}/{UNFINISHED}")
+
+
+def _take_back(files: Any, root: str, sent: Collection[str]) -> None:
+    """Delete what was sent, and last of all, if nothing of it is left, the mark that it is not complete."""
+    left = False
+    for name in sent:
+        try:
+            files.rm_file(f"{root}/{name}")
+        except FileNotFoundError:
+            pass
+        except Exception:
+            left = True
+    if not left:
+        with suppress(Exception):
+            files.rm_file(f"{root}/{UNFINISHED}")

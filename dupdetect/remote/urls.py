@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path, PurePath, PurePosixPath
 
-__all__ = ["BUCKETS", "WEB", "is_url", "local_name", "protocol_of", "shown"]
+__all__ = ["BUCKETS", "WEB", "is_url", "lies_in", "local_name", "protocol_of", "shown"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:\ is a drive
 _USER = re.compile(r"(?:[^/@:]*:(?!\d+/)[^@]*|[^/@]*)@")  # a password may hold slashes; a port is digits
-_QUERY = re.compile(r"[?#][^/?#&=]+=.*", re.DOTALL)
+_WEB_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_QUERY = re.compile(r"[?#][^/=]*=.*", re.DOTALL)  # elsewhere ? is a wildcard too, and folders are called day=1
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs"})  # no folders, so none are made; no user in the URL
 _CONTAINERS = frozenset({"abfs", "abfss", "az", "wasb", "wasbs"})  # container@account is no user
 WEB = frozenset({"http", "https"})
+_HERE = frozenset({"file", "local"})
+_SAME = {"s3a": "s3", "gcs": "gs"}
 
 
 def is_url(path: object) -> bool:
@@ -20,12 +24,35 @@ def is_url(path: object) -> bool:
 
 
 def shown(url: str) -> str:
-    """Return a URL as it may be told to anyone: without user and password, and without its query."""
-    protocol = protocol_of(url)
-    rest = url[len(protocol) + 3 :]
-    if protocol not in _CONTAINERS:
+    """Return a URL as it may be told to anyone: without user and password, and without its query.
+
+    Of a chain, such as zip://export.csv::https://host/export.zip, each link.
+    """
+    return "::".join(map(_shown_link, url.split("::")))
+
+
+def _shown_link(link: str) -> str:
+    protocol = protocol_of(link)
+    head = link[: len(protocol) + 3] if protocol else ""
+    rest = link[len(head) :]
+    if protocol and protocol not in _CONTAINERS:
         rest = _USER.sub("", rest, count=1) if _USER.match(rest) else rest
-    return f"{protocol}://{_QUERY.sub('', rest)}"
+        server, slash, path = rest.partition("/")
+        rest = server.rpartition("@")[2] + slash + path  # a password may hold @, too
+    return (f"{protocol}://" if protocol else "") + (_WEB_QUERY if protocol in WEB else _QUERY).sub("", rest)
+
+
+def lies_in(file: str, place: str) -> bool:
+    """Tell whether two names, each of a URL or a path here, mean one file, or `place` a folder around the file."""
+    (there, inner), (other, outer) = _place(file), _place(place)
+    return there == other and (inner == outer or outer in inner.parents)
+
+
+def _place(name: str) -> tuple[str, PurePath]:
+    protocol = protocol_of(name)
+    if not protocol or protocol in _HERE:
+        return "", Path(name[len(protocol) + 3 :] if protocol else name).resolve()
+    return _SAME.get(protocol, protocol), PurePosixPath("/", shown(name)[len(protocol) + 3 :])
 
 
 def protocol_of(url: str) -> str:
@@ -35,5 +62,5 @@ def protocol_of(url: str) -> str:
 
 def local_name(url: str) -> str:
     """Return a name that ends as that of the URL, which tells the format."""
-    name = shown(url).rstrip("/").rpartition("/")[2]
+    name = shown(url).partition("::")[0].rstrip("/").rpartition("/")[2]
     return f"export{''.join(re.findall(r'[.][A-Za-z0-9]{1,10}', name)[-2:])}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from dupdetect.calibration import Calibration, EstimatedPrecision
 from dupdetect.errors import CalibrationError
 from dupdetect.questions import Questions
+from dupdetect.remote import is_url
 
 __all__ = ["Command", "CommandGroup", "commands"]
 
@@ -51,12 +53,16 @@ def commands(
             ),
         )
     index = questions.table.source.name if questions.table.source.format == "index" else None
-    mine = _path(f"{folder}.detector")
-    refit = ["dupdetect", "calibrate", "--from-reviews", _path(folder), "--min-precision", "0.9", "-o", mine]
+    place, first = folder, ""
+    if is_url(folder):  # labels are kept in a file beside the folder
+        place = PurePosixPath(folder).name
+        first = f"Copy {folder} to the folder {place} on this machine. "
+    mine = _path(f"{place}.detector")
+    refit = ["dupdetect", "calibrate", "--from-reviews", _path(place), "--min-precision", "0.9", "-o", mine]
     if record["model"] not in _SHIPPED:
         refit += _model(record) if index is None else ["--model", _path(f"{index}/{_OF_INDEX}")]
     steps = [
-        ("1. Label pairs, a key each", ["dupdetect", "review", _path(folder)]),
+        (f"1. {first}Label pairs, a key each", ["dupdetect", "review", _path(place)]),
         ("2. Certify a precision from the labels", refit),
     ]
     if index is None:

@@ -68,6 +68,12 @@ def test_an_address_is_that_of_a_cluster(capsys, export):
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")  # found, not yet imported
+@pytest.mark.parametrize("address", ["", " "])
+def test_a_blank_address_is_none(address):
+    with pytest.raises(InputError, match="address of the cluster is blank"):
+        RayEngine(address)
+
+
 def test_an_address_where_nobody_answers(capsys, export, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # and nobody listens

@@ -20,7 +20,7 @@ from dupdetect import Detector
 from dupdetect.cli import main
 from dupdetect.clustering import resolve
 from dupdetect.encoder.cache import CachedEncoder
-from dupdetect.engines import RayEngine, ray_encoding, ray_join, ray_tasks
+from dupdetect.engines import LocalEngine, RayEngine, ray_encoding, ray_join, ray_tasks
 from dupdetect.engines import ray as ray_engine
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.results.deduplication import OUTPUT_FILES
@@ -190,6 +190,24 @@ def test_pairs_in_cells_do_not_depend_on_shards_or_the_engine(cluster, rows, mon
     assert sum(counted) == 900 * 899 // 2
 
 
+@pytest.mark.parametrize("first", ["ray", "local"])
+@pytest.mark.parametrize("search", ["exact", needs_faiss("ann")])
+def test_another_engine_begins_anew_with_the_same_folder(cluster, tmp_path, monkeypatch, search, first):
+    """Both number their blocks from 0 on, and in other ways."""
+    monkeypatch.setattr(ann, "_FEW_ROWS", 100)
+    monkeypatch.setattr(ann, "_SMALLEST", 100)
+    embeddings = directions()
+    with RayEngine(shard_rows=100) as engine:
+        joins = [join_of(engine, search), join_of(LocalEngine(), search)]
+        expected = joins[0](embeddings, 0.6)
+        for join in joins if first == "ray" else reversed(joins):
+            equal_pairs(join(embeddings, 0.6, work=tmp_path), expected)
+
+
+def join_of(engine, search):
+    return engine.join if search == "exact" else engine.approximate_join
+
+
 @pytest.mark.parametrize("search", ["exact", needs_faiss("ann")])
 def test_a_join_goes_on_from_what_was_finished(cluster, tmp_path, monkeypatch, search):
     monkeypatch.setattr(ann, "_FEW_ROWS", 100)
@@ -208,12 +226,12 @@ def test_a_join_goes_on_from_what_was_finished(cluster, tmp_path, monkeypatch, s
         patch.setattr(ray_tasks, "result", interrupted)
         with pytest.raises(KeyboardInterrupt):
             join(embeddings, 0.6, work=tmp_path)
-        finished = len(list(tmp_path.glob("*/*.npy")))
+        finished = len(list(tmp_path.glob("shards/**/*.npy")))
         assert finished == 23 - (9 if search == "ann" else 0)  # cells of 9 shards come first
         patch.setattr(ray_engine, "middles_of", None)  # not asked for again
         results[:] = [None] * 24
         equal_pairs(join(embeddings, 0.6, work=tmp_path), expected)
-        assert len(results) - 24 == len(list(tmp_path.glob("*/*.npy"))) - finished
+        assert len(results) - 24 == len(list(tmp_path.glob("shards/**/*.npy"))) - finished
 
 
 @pytest.mark.parametrize("search", [needs_faiss("ann")])
