@@ -69,7 +69,7 @@ NO_BOILERPLATE = Boilerplate((), {}, {})
 
 def find_boilerplate(texts: DistinctTexts) -> Boilerplate:
     """Return what a large part of the texts ends in: the last sentences or lines of a text, as far as each stands in at
-    least 20 different texts and in 2 % of them, if one of them holds at least four words.
+    least 20 different texts and in 2 % of them, if they hold at least four words together.
 
     Never the first piece of a text, nor one with a question mark or a colon, which may be what is asked or a field of a
     form. Texts with the same canonical form count once, as the one with the most pieces, of several the first in
@@ -100,12 +100,12 @@ def find_boilerplate(texts: DistinctTexts) -> Boilerplate:
 
 
 def _first_left_out(pieces: Sequence[tuple[str, str]], shared: Collection[str]) -> int:
-    """Return how many of the pieces of a text stay, from its beginning: all where none of its last ones is long, or
+    """Return how many of the pieces of a text stay, from its beginning: all where its last ones are short together, or
     where there are no others."""
     end = len(pieces)
     while end > 1 and pieces[end - 1][0] in shared and not _ASKS.search(pieces[end - 1][1]):
         end -= 1
-    long = any(len(key.split()) >= _LEAST_WORDS for key, _ in pieces[end:])
+    long = sum(len(key.split()) for key, _ in pieces[end:]) >= _LEAST_WORDS
     nothing_else = end == 1 and pieces[0][0] in shared
     return end if long and not nothing_else else len(pieces)
 

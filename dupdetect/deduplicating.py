@@ -28,8 +28,8 @@ from dupdetect.keep import Keep, row_ranks
 from dupdetect.progress import Progress
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication
-from dupdetect.review.candidates import draw_candidates
-from dupdetect.row_results import by_row, first_rows
+from dupdetect.review.candidates import draw_candidates, pair_key
+from dupdetect.row_results import among, by_row, first_rows
 from dupdetect.ruled_out import REASONS, reasons
 from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
@@ -39,6 +39,8 @@ __all__ = ["deduplicated"]
 _MOST_PAIRS = 10_000_000
 _BLOCK = 1_000_000  # pairs that guards look at together
 _FLOOR = 0.05  # probability of a duplicate below which no pairs are drawn for review
+_MANY_ROWS, _MANY_SHARE = 20, 0.02  # of one text, which may be no question
+_SHOWN = 60  # characters of it
 _PAIRS_PER_TEXT = 20  # where there is no other way; they take about as much memory as two vectors
 
 Search = Literal["exact", "ann"]
@@ -63,6 +65,7 @@ def deduplicated(
     find: Callable[[EncodedTexts], SimilarPairs] | None = None,
     merged: Callable[[EncodedTexts], SimilarPairs] | None = None,
     stays: Sequence[int] = (),
+    confirmed: Collection[str] = (),
 ) -> Deduplication:
     """Return what `Detector.deduplicate` says of these questions.
 
@@ -70,6 +73,7 @@ def deduplicated(
     a local one where none is given.  find: returns all pairs of texts at or above the threshold, where they are known
     and need not be searched for.  merged: returns pairs that people have put together; they count whatever their
     similarity and the guards, where pairs are listed.  stays: rows that are asked before all others, in this order.
+    confirmed: `pair_key` of pairs that reviewers call duplicates; those that are listed, ruled out or possible, count.
     """
     engine = engine or LocalEngine()
     library = index_library() if search == "ann" else ""
@@ -105,9 +109,10 @@ def deduplicated(
     if pairs is not None:
         with _timed(seconds, "rule out"):
             pairs, ruled_out = _without_ruled_out(pairs, why)
-    possible = None
+    possible, possible_from = None, None
     if pairs is not None and ruled_out is not None and estimated_precision is not None and not too_many:
         scores = texts.score(pairs.left, pairs.right, pairs.similarity)
+        possible_from = calibration.threshold
         calibration = calibration.estimated(scores, estimated_precision)
         sure = scores >= calibration.threshold
         pairs, possible = _some(pairs, sure), _some(pairs, ~sure)
@@ -119,11 +124,20 @@ def deduplicated(
             drawn = draw_candidates(texts, *alike, calibration.threshold, _review_floor(calibration), progress)
     if merged is not None and pairs is not None and ruled_out is not None:
         put_together = merged(texts)
-        out = ~_among(ruled_out[0], put_together)
+        out = ~among(ruled_out[0], put_together)
         ruled_out = _some(ruled_out[0], out), ruled_out[1][out]
         if possible is not None:
-            possible = _some(possible, ~_among(possible, put_together))
-        pairs = _in_order([_some(pairs, ~_among(pairs, put_together)), put_together])
+            possible = _some(possible, ~among(possible, put_together))
+        pairs = _in_order([_some(pairs, ~among(pairs, put_together)), put_together])
+    certain = None
+    if confirmed and pairs is not None and ruled_out is not None:
+        listed = [pairs, ruled_out[0], *([] if possible is None else [possible])]
+        certain = _in_order([_some(some, _of_keys(texts, some, confirmed)) for some in listed])
+        out = ~among(ruled_out[0], certain)
+        ruled_out = _some(ruled_out[0], out), ruled_out[1][out]
+        if possible is not None:
+            possible = _some(possible, ~among(possible, certain))
+        pairs = _in_order([_some(pairs, ~among(pairs, certain)), certain])
     with _timed(seconds, "cluster"):
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress, engine, stays)
     result = by_row(
@@ -137,8 +151,11 @@ def deduplicated(
         ruled_out=ruled_out,
         possible=possible,
         drawn=drawn,
+        certain=certain,
         notes=(
             *asked.notes,
+            *_repeated(distinct),
+            *_confirmed_note(confirmed, certain, calibration.threshold),
             *decided.notes,
             *boilerplate.notes(left_out=without_boilerplate),
             *missed.notes,
@@ -149,6 +166,7 @@ def deduplicated(
             "keep": str(policy),
             "guards": None if guards is None else guards.to_dict(),
             "told_apart_by_reviewers": len(told_apart),
+            "confirmed_by_reviewers": 0 if certain is None else len(certain),
             "engine": engine.record(),
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
@@ -158,6 +176,7 @@ def deduplicated(
             "encoded_texts": texts.encoded - cached,
             "cached_texts": cached,
             "too_many_pairs": too_many,
+            "possible_from": possible_from,
             "seconds": seconds,
         },
     )
@@ -224,6 +243,20 @@ def _decided(
     return _Decided(ranks, first, pairs, resolution, (*notes, note))
 
 
+def _repeated(distinct: DistinctTexts) -> tuple[str, ...]:
+    """Say which text many rows hold: a subject that a form fills in is not what each of them asks."""
+    rows = np.bincount(distinct.position[distinct.position >= 0], minlength=1)
+    many = int(rows.argmax())
+    if rows[many] < max(_MANY_ROWS, _MANY_SHARE * len(distinct.position)):
+        return ()
+    form = distinct.forms[many]
+    short = form if len(form) <= _SHOWN else f"{form[:_SHOWN]}..."
+    return (
+        f"{rows[many]:,} rows have the same text, {short!r}. If that is not what each of them asks, compare another "
+        "column as well.",
+    )
+
+
 def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]]]:
     """Return the pairs that count; and those that do not, with (m, len(REASONS)) bool, why."""
     found = np.concatenate(
@@ -243,10 +276,22 @@ def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
     return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
 
 
-def _among(pairs: SimilarPairs, others: SimilarPairs) -> NDArray[np.bool_]:
-    """Return (m,) bool: which of the pairs are among the others."""
-    mine, theirs = (some.left.astype(np.int64) << 32 | some.right for some in (pairs, others))
-    return np.isin(mine, theirs)
+def _of_keys(texts: EncodedTexts, pairs: SimilarPairs, keys: Collection[str]) -> NDArray[np.bool_]:
+    """Return (m,) bool: which of the pairs of forms have a `pair_key` among these."""
+    both = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    found = (pair_key(texts.forms[left], texts.forms[right]) in keys for left, right in both)
+    return np.fromiter(found, dtype=np.bool_, count=len(pairs))
+
+
+def _confirmed_note(keys: Collection[str], certain: SimilarPairs | None, threshold: float) -> tuple[str, ...]:
+    if certain is None:
+        return ("There are too many pairs to list, so those that reviewers call duplicates do not count.",) * bool(keys)
+    below = int((certain.similarity < threshold).sum())
+    return (
+        f"{len(certain):,} of the {len(keys):,} pairs that reviewers call duplicates are found here and count, "
+        f"{below:,} of them below the threshold: their similarity is the measured one, and their probability is given "
+        "as 1.",
+    )
 
 
 def _in_order(parts: Sequence[SimilarPairs]) -> SimilarPairs:

@@ -330,6 +330,7 @@ class Detector:
         search: Literal["exact", "ann"] = "exact",
         work: str | Path | None = None,
         told_apart: Collection[str] = (),
+        confirmed: Collection[str] = (),
         without_boilerplate: bool = True,
         estimated_precision: float | None = None,
         engine: str | Engine = "local",
@@ -344,6 +345,9 @@ class Detector:
         the same folder goes on from there. It is the caller's to delete.
         told_apart: keys (`Candidates.key`) of pairs that a reviewer has told apart; they do not count, although both
         can match a third text.
+        confirmed: likewise, of pairs that a reviewer calls duplicates. Of those that reach the threshold of this
+        detector they all count, whatever guards say and whatever `estimated_precision` asks for, with the probability 1
+        and their measured similarity; a note says how many.
         without_boilerplate: compare two texts with the same last sentences and lines by what stands before these, as
         far as they stand in at least 20 different texts and in 2 % of them: signatures, say (`dupdetect.boilerplate`).
         All other pairs are compared as wholes, and so are all where this is False or the search is approximate. A note
@@ -389,6 +393,7 @@ class Detector:
                 search=search,
                 work=None if work is None else Path(work),
                 told_apart=frozenset(told_apart),
+                confirmed=frozenset(confirmed),
                 without_boilerplate=without_boilerplate,
                 estimated_precision=estimated_precision,
                 engine=chosen,

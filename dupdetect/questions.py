@@ -48,6 +48,7 @@ _BODY_NAMES = _qualified(_BODIES) | {f"{name}text" for name in _BODIES} | {"sour
 _ID_NAMES = _qualified(_IDS)
 
 _ROWS_LOOKED_AT = 1000
+_LONGEST_ID = 40  # characters, of a column whose name says nothing
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # Chinese, Japanese and Thai are written without spaces.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{5,}")
@@ -159,11 +160,13 @@ class Questions:
         the only column; the only one with a usual name (question, body, description, message, ...) that is not empty,
         or a title and a body with such names, title first; the only one whose cells are mostly three words or more.
 
-        `id`: a column. When not named, the first one with a usual name (id, Ticket Nr, key, ...) whose cells are
-        distinct and not blank. A column whose cells are not is passed over, and a note gives the counts and an example;
-        where no other is left, the row numbers are the ids of all rows.
+        `id`: a column, whose cells must be distinct and not blank. When not named, the first one with a usual name (id,
+        Ticket Nr, key, ...) of which that holds. Others of such names are passed over, and a note gives the counts and
+        an example; where none is left, the row numbers are the ids of all rows. A note names a column that looks like
+        ids, and is not called so.
 
-        Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious or a column is named twice.
+        Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious, a column is named twice, or
+        the column that is named for ids does not identify the rows.
         """
         if text is None:
             columns, notes = _obvious_text_columns(table)
@@ -178,7 +181,7 @@ class Questions:
                 f"The text column {twice!r} is named twice, and would count twice. Name it once (text=...)."
             )
         texts = _joined([table.column(name) for name in columns])
-        id_column, more = _id_column(table, id)
+        id_column, more = _id_column(table, id, columns)
         ids = _numbers(table) if id_column is None else tuple(table.column(id_column))
         return cls(texts, ids, table, columns, id_column, (*table.notes, *notes, *more))
 
@@ -307,16 +310,40 @@ def _has_several_words(cell: str) -> bool:
     return (words >= 3 and 2 * words > len(parts)) or bool(_UNSPACED.search(cell))
 
 
-def _id_column(table: Table, named: str | None) -> tuple[str | None, list[str]]:
-    """Return the named column, or the first with a usual name, that can identify rows, or None, and notes."""
+def _id_column(table: Table, named: str | None, texts: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the named column, or the first with a usual name, that can identify rows, or None, and notes.
+
+    texts: the columns that are compared. Raises InputError for a named column that identifies nothing.
+    """
+    if named is not None:
+        if faults := _id_faults(table.column(named)):
+            raise InputError(
+                f"Column {named!r} cannot identify rows: {faults}. Name another (id=...), or none: then rows are "
+                "identified by their numbers."
+            )
+        return named, []
     usual = [name for name in table.selectors if _usual_name(table.columns[table.position(name)]) in _ID_NAMES]
     notes: list[str] = []
-    for name in usual if named is None else [named]:
+    for name in usual:
         faults = _id_faults(table.column(name))
         if not faults:
-            return name, notes if name == named else [*notes, f"Rows are identified by column {name!r}."]
+            return name, [*notes, f"Rows are identified by column {name!r}."]
         notes.append(f"Column {name!r} cannot identify rows: {faults}.")
-    return None, [*notes, "Rows are identified by their numbers, from 1."] if notes else []
+    if notes:
+        return None, [*notes, "Rows are identified by their numbers, from 1."]
+    others = (name for name in table.selectors if name not in {*texts, *usual} and _looks_like_ids(table, name))
+    if like := next(others, None):
+        notes.append(
+            f"Rows are identified by their numbers, from 1. Column {like!r} holds another value in each row: if these "
+            "are their ids, name it."
+        )
+    return None, notes
+
+
+def _looks_like_ids(table: Table, name: str) -> bool:
+    first = _first_cells(table, name)
+    short = all(0 < len(cell) <= _LONGEST_ID and not re.search(r"\s", cell) for cell in first)
+    return short and len(first) > 1 and len(set(first)) == len(first) and not _id_faults(table.column(name))
 
 
 def _id_faults(cells: Sequence[str]) -> str:

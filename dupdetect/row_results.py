@@ -16,7 +16,7 @@ from dupdetect.results import Deduplication, PossiblePairs, RuledOutPairs, TextP
 from dupdetect.review.candidates import Candidates, DrawnPairs
 from dupdetect.search import SimilarPairs
 
-__all__ = ["by_row", "first_rows"]
+__all__ = ["among", "by_row", "first_rows"]
 
 
 def by_row(
@@ -31,6 +31,7 @@ def by_row(
     ruled_out: tuple[SimilarPairs, NDArray[np.bool_]] | None,
     possible: SimilarPairs | None,
     drawn: DrawnPairs | None,
+    certain: SimilarPairs | None,
     notes: tuple[str, ...],
     run: dict[str, Any],
 ) -> Deduplication:
@@ -39,7 +40,7 @@ def by_row(
     ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
     ruled_out: pairs of texts that guards or reviewers rule out, and which; None where they are not listed.
     possible: pairs of texts that may be duplicates, and are not taken for it; None where none were looked for.
-    drawn: pairs of texts to be reviewed.
+    drawn: pairs of texts to be reviewed.  certain: those of `pairs` that a person calls duplicates, if any.
     """
     slot = texts.position
     blank = slot < 0
@@ -55,10 +56,15 @@ def by_row(
     same_text = (duplicate_of >= 0) & np.isnan(similarity)
     similarity[same_text], probability[same_text] = 1.0, 1.0
     probability[duplicate_of < 0] = np.nan
+    if certain is not None:
+        ends = np.sort(np.stack([removed, resolution.survivor[removed]]), axis=0).astype(np.int32)
+        sure = np.zeros(len(resolution.survivor) + 1, dtype=np.bool_)
+        sure[removed] = among(SimilarPairs(ends[0], ends[1], score[removed]), certain)
+        probability[sure[slot] & (duplicate_of >= 0)] = 1.0
     return Deduplication(
         questions=asked,
         text_of=slot,
-        pairs=_text_pairs(texts, first, pairs, calibration, complete=ruled_out is not None),
+        pairs=_text_pairs(texts, first, pairs, calibration, certain, complete=ruled_out is not None),
         ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
         possible=None if possible is None else _possible_pairs(texts, first, possible, calibration),
         candidates=None if drawn is None else _candidates(asked, first, drawn),
@@ -81,8 +87,20 @@ def first_rows(slot: NDArray[np.int64], ranks: NDArray[np.int64], n: int) -> NDA
     return first
 
 
+def among(pairs: SimilarPairs, others: SimilarPairs) -> NDArray[np.bool_]:
+    """Return (m,) bool: which of the pairs are among the others."""
+    mine, theirs = (some.left.astype(np.int64) << 32 | some.right for some in (pairs, others))
+    return np.isin(mine, theirs)
+
+
 def _text_pairs(
-    texts: EncodedTexts, first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration, *, complete: bool
+    texts: EncodedTexts,
+    first: NDArray[np.int64],
+    pairs: SimilarPairs,
+    calibration: Calibration,
+    certain: SimilarPairs | None,
+    *,
+    complete: bool,
 ) -> TextPairs:
     """Return the pairs of different texts and the repeats of each text, by row, sorted by (left, right).
 
@@ -99,6 +117,8 @@ def _text_pairs(
     score = _score(texts, calibration, pairs.left, pairs.right, pairs.similarity)
     score = np.append(score, similarity[same_text])
     probability = np.where(same_text, 1.0, calibration.probability(score))
+    if certain is not None:
+        probability[: len(pairs)][among(pairs, certain)] = 1.0
     alone = np.zeros(len(left), dtype=np.int64)
     if complete:
         alone[: len(pairs)] = bridges(len(first), pairs.left, pairs.right)

@@ -87,7 +87,13 @@ def test_a_text_of_nothing_else_stays_whole():
     assert len(found.rest) == 30
 
 
-def test_short_lines_go_only_beside_long_ones():
+def test_short_lines_go_where_there_are_several():
+    signature = "Best regards,\nSandra Doe\nNorthgate Support Team"
+    found = find_boilerplate(signed(signature=signature))
+    assert found.rest == {canonical(f"{question} {signature}"): question for question in QUESTIONS}
+
+
+def test_short_lines_go_beside_long_ones():
     texts = [f"Hello\n{question}\nJane Doe\nCustomer care of Northgate Partners\nBye" for question in QUESTIONS]
     assert find_boilerplate(texts).rest[canonical(texts[0])] == f"hello {QUESTIONS[0]}"
 

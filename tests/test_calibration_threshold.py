@@ -133,6 +133,8 @@ def test_an_estimated_precision_is_for_a_file():
         found.at(prevalence=0.01)
     with pytest.raises(InputError, match="estimated_precision"):
         calibration.estimated([], 1.5)
+    with pytest.raises(InputError, match="For all pairs that reach the threshold pass estimated_precision=None"):
+        calibration.estimated([], 0)
     with pytest.raises(InputError, match=r"never reached. Ask for less, such as 0\.99"):
         calibration.estimated([], 1)
     assert found.probability([0.7]).tolist() == calibration.probability([0.7]).tolist()

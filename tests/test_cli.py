@@ -16,8 +16,10 @@ import pytest
 from dupdetect import Detector
 from dupdetect.cli import cli, main
 from dupdetect.results import OUTPUT_FILES
+from dupdetect.review.candidates import pair_key
 from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.tables import read_table
+from dupdetect.text import canonical
 
 HEADER = ["id", "question", "votes"]
 ROWS = [
@@ -792,3 +794,32 @@ def test_pairs_that_were_told_apart_stay_apart_when_the_result_is_written_anew(c
         store.record(key, "duplicate")
     assert "told apart" not in run(capsys, "dedupe", export, "--overwrite", *point)[2]
     assert read_table(out / "pairs.csv").column("left_id") == ["1"]
+
+
+def test_pairs_that_reviewers_call_duplicates_count_when_the_result_is_written_anew(capsys, tmp_path):
+    texts = ["how do i reset my password", "how can i reset the password", "where is my parcel now"]
+    texts += [f"why does the invoice of march show a total of {n} dollars" for n in (120, 140)]
+    export = write(tmp_path / "export.csv", ["id", "text"], [[str(n), text] for n, text in enumerate(texts, 1)])
+    out = tmp_path / "export.dupdetect"
+    strict = ("dedupe", export, "--overwrite", "--estimated-precision", "0.99")
+    assert run(capsys, *strict)[0] == 0
+    assert read_table(out / "possible.csv").column("left_id") == ["1"]
+    assert read_table(out / "ruled_out.csv").column("left_id") == ["4"]
+    assert len(read_table(out / "kept.csv").rows) == 5
+    with ReviewStore(labels_beside(out)) as store:
+        for pair in ((texts[0], texts[1]), (texts[3], texts[4]), (texts[0], texts[2])):
+            store.record(pair_key(*map(canonical, pair)), "duplicate")
+    code, _, notes = run(capsys, *strict)
+    assert code == 0
+    assert "2 of the 3 pairs that reviewers call duplicates are found here and count, 2 of them below" in notes
+    pairs = read_table(out / "pairs.csv")
+    assert (pairs.column("left_id"), pairs.column("right_id")) == (["1", "4"], ["2", "5"])
+    assert pairs.column("probability") == ["1.000000", "1.000000"]
+    rows = read_table(out / "questions.csv")
+    assert rows.column("duplicate_of") == ["", "1", "", "", "4"]
+    assert rows.column("probability") == ["", "1.000000", "", "", "1.000000"]
+    assert read_table(out / "possible.csv").rows == read_table(out / "ruled_out.csv").rows == ()
+    record = json.loads((out / "run.json").read_text())
+    assert record["confirmed_by_reviewers"] == 2
+    assert record["counts"]["removed"] == 2
+    assert record["counts"]["removed_below_half"] == 0

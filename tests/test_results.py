@@ -13,6 +13,7 @@ import pytest
 from conftest import HashingEncoder
 
 from dupdetect import Detector, Questions
+from dupdetect.calibration.measures import percent
 from dupdetect.errors import InputError, OutputExistsError
 from dupdetect.results import OUTPUT_FILES, PossiblePairs, RuledOutPairs, cells
 from dupdetect.ruled_out import REASONS
@@ -354,6 +355,20 @@ def test_the_estimate_is_the_sum_of_the_probabilities(detector):
     assert detector.deduplicate(["a", "b", "A"]).estimate() == ""
 
 
+def test_what_is_missed_is_told_from_the_labelled_pairs(detector):
+    texts = ["a b c d e f g one", "a b c d e f g two", "a b c d e f z one"]
+    sample = detector.calibration.sample
+    cut = float(np.quantile(sample.similarity[sample.label], 0.9))
+    all_found, few = (percent(float(np.mean(sample.similarity[sample.label] >= at))) for at in (0.7, cut))
+    for found, share in ((detector, all_found), (detector.at(threshold=cut), few)):
+        assert f"labelled pairs {share} reach this threshold; the others" in found.deduplicate(texts).missed()
+    possible = detector.deduplicate(texts, estimated_precision=0.99)
+    assert possible.possible is not None
+    assert f"reach this threshold, and {all_found} are at least possible; the others" in possible.missed()
+    assert possible.record()["missed"] == possible.missed()
+    assert detector.at(threshold=-1.0).deduplicate(texts).missed().endswith("100 % reach this threshold.")
+
+
 def test_lines_of_pairs_are_those_of_the_pairs_however_many_are_written_at_once(detector, tmp_path, monkeypatch):
     texts = [f"{'a b c d e f g'[:k]} {word}" for k in (5, 9, 13) for word in ("one", "two", "six")]
     found = detector.deduplicate([*texts, *texts[::3], ""])
@@ -389,3 +404,16 @@ def test_lines_of_pairs_are_those_of_the_pairs_however_many_are_written_at_once(
     assert read_table(folders[1] / "ruled_out.csv").rows == tuple(
         expected(*pair, (names,)) for pair, names in zip(some, named, strict=True)
     )
+
+
+def test_a_text_that_many_rows_hold_is_named(detector):
+    texts = ["Contact form"] * 30 + [f"a{n} b{n} c{n}" for n in range(70)]
+    said = "30 rows have the same text, 'contact form'."
+    assert any(note.startswith(said) for note in detector.deduplicate(texts).notes)
+    for few in (["Contact form"] * 19 + texts[30:], texts + [f"d{n} e{n} f{n}" for n in range(1500)]):
+        assert not any("have the same text" in note for note in detector.deduplicate(few).notes)
+
+
+def test_a_result_is_shown_without_its_texts(detector):
+    result = detector.deduplicate(["Reset my secret", "reset MY secret", "Where is it?"])
+    assert repr(result) == "<Deduplication: 3 rows = 2 kept + 1 duplicates, threshold 0.7000>"

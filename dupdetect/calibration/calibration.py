@@ -257,6 +257,11 @@ class Calibration:
             "expected_calibration_error": self._calibration_error(confidence),
         }
 
+    def share_found(self, threshold: float) -> float:
+        """Return the share, in [0, 1], of the duplicates among the labelled pairs that reach `threshold`."""
+        reached = self.sample.similarity.astype(np.float64) >= threshold
+        return float(reached[self.sample.label].mean())
+
     def held_out_probability(self) -> FloatArray | None:
         """Return (n,) for the pairs of the sample, as they are labelled, the probability in [0, 1] that each gets from
         a `link` of the same kind which was fitted without its group; None where all pairs hang together.

@@ -106,6 +106,10 @@ class EstimatedPrecision:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precision", number(self.precision, "estimated_precision"))
+        if self.precision == 0:
+            raise InputError(
+                "Every precision is at least 0. For all pairs that reach the threshold pass estimated_precision=None."
+            )
         if self.precision == 1:
             raise InputError(
                 "No pair of different texts is a duplicate for certain, so an estimated precision of 1 is never "

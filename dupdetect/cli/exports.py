@@ -137,7 +137,8 @@ def dedupe(
     1; then questions.csv has these numbers too, as the column row. The CSV files are UTF-8 with commas and without a
     byte order mark; see --excel-safe.
 
-    Pairs that reviewers of an earlier result have told apart (`dupdetect review`) never count as duplicates.
+    Pairs that reviewers of an earlier result have told apart (`dupdetect review`) never count as duplicates. Those that
+    they call duplicates do, if they reach the threshold of the detector.
 
     pairs.csv has a line for two different texts, whatever the number of rows that hold them: left_rows and right_rows
     say how many, left_row and right_row name one of each. A row that repeats a text (same_text) has its own line, with
@@ -175,7 +176,7 @@ def dedupe(
         check_output(target, marker="run.json", expected=(*OUTPUT_FILES, CERTIFICATE), overwrite=overwrite)
         check_inputs(target, *read, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, progress=show, **reading)
-    apart = told_apart(target)
+    apart, confirmed = reviewed(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
         vectors = str(work / "vectors.sqlite") if work and cache is None else cache
         detector = load_detector(model, vectors, device).at(**point)
@@ -185,6 +186,7 @@ def dedupe(
             search=search,
             work=work and work / "pairs",
             told_apart=apart,
+            confirmed=confirmed,
             without_boilerplate=without_boilerplate,
             estimated_precision=_precision(estimated_precision, detector),
             engine=engine,
@@ -337,20 +339,24 @@ def _precision(asked: float | None, detector: Detector) -> float | None:
     return asked or None
 
 
-def told_apart(folder: str | Path) -> frozenset[str]:
-    """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart."""
+def reviewed(folder: str | Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart, and those of the
+    pairs that they call duplicates."""
     from dupdetect.review.store import ReviewStore, labels_beside
 
     beside = labels_beside(folder) if isinstance(folder, Path) else f"{folder.rstrip('/')}.reviews.sqlite"
     with _here(beside) as file:
         if file is None or not file.exists():
-            return frozenset()
+            return frozenset(), frozenset()
         with ReviewStore(file) as store:
-            apart = frozenset(key for key, label in store.labels().items() if label == "different")
+            labels = store.labels()
+    apart, confirmed = (
+        frozenset(key for key, label in labels.items() if label == wanted) for wanted in ("different", "duplicate")
+    )
     if apart:
         name = PurePath(beside).name
         click.echo(f"Note: pairs that reviewers told apart, and that do not count: {len(apart):,} ({name}).", err=True)
-    return apart
+    return apart, confirmed
 
 
 @contextmanager
@@ -448,8 +454,9 @@ def summary(record: dict[str, Any], target: str | Path) -> str:
             *([record["search"]["certificate"]] if record["search"]["kind"] == "ann" else []),
             *([record["doubt"]] if record["doubt"] else []),
             f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
-            record["promise"],
+            *([record["promise"]] if counts["pairs_of_different_texts"] or not record["estimate"] else []),
             *([record["estimate"]] if record["estimate"] else []),
+            record["missed"],
             *([f"To find out: {_review(str(target))}"] if record["estimate"] or record["possible"] else []),
             f"written to {target}/ (start with report.html)",
         ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dupdetect.cli.exports import summary, told_apart
+from dupdetect.cli.exports import reviewed, summary
 from dupdetect.cli.options import (
     cache_option,
     excel_option,
@@ -264,7 +264,7 @@ def duplicates(
         return
     target = Path(output)
     check_free(target, overwrite, folder)
-    apart = told_apart(target)
+    apart, _ = reviewed(target)
     with _opened(folder) as known:
         result: Deduplication = known.duplicates(
             told_apart=apart, estimated_precision=estimated_precision or None, progress=show

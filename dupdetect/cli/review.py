@@ -57,8 +57,8 @@ def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str
     n  no, they are different          q  stop (as does the end of the input)
     u  unsure
 
-    What is labelled different does not count as a pair in later runs; all labels count for `dupdetect calibrate
-    --from-reviews`.
+    When `dupdetect dedupe` writes the result anew, a pair that is labelled different no longer counts, and one that is
+    labelled duplicate does, if it is listed there at all. All labels count for `dupdetect calibrate --from-reviews`.
 
     Each label is kept in the file OUT_DIR.reviews.sqlite when its key has been pressed: stop whenever you like, and go
     on another day. Where the input is no terminal, a line is a key.

@@ -47,9 +47,6 @@ def rows_of(
         raise InputError("Give ids=... or the column that has them (id=...), not both.")
     if labels is not None and label is not None:
         raise InputError("Give labels=... or the column that has them (label=...), not both.")
-    if id is not None and asked.id_column is None:
-        why = next((note for note in asked.notes if "cannot identify rows" in note), "")
-        raise InputError(f"{why} Correct it, or leave it out: then the index chooses ids (id=...).")
     chosen = asked.ids if asked.id_column is not None and ids is None else None
     if ids is not None:
         chosen = tuple(_column(ids, "ids", len(asked)))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dupdetect._version import __version__
 from dupdetect.artifacts import CERTIFICATE
 from dupdetect.calibration import Calibration
+from dupdetect.calibration.measures import percent
 from dupdetect.frozen import Frozen
 from dupdetect.parts import input_record
 from dupdetect.questions import Questions
@@ -50,7 +51,7 @@ class Cluster:
     kept: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Deduplication(Frozen):
     """The outcome for n questions. Every removed row names a kept row that it was measured against.
 
@@ -92,6 +93,14 @@ class Deduplication(Frozen):
 
     def __len__(self) -> int:
         return len(self.questions)
+
+    def __repr__(self) -> str:
+        """Say how the rows add up, and show none of their texts."""
+        counts = self.counts
+        return (
+            f"<Deduplication: {counts['rows']:,} rows = {counts['kept']:,} kept + {counts['removed']:,} duplicates, "
+            f"threshold {self.threshold:.4f}>"
+        )
 
     @property
     def kept(self) -> NDArray[np.bool_]:
@@ -175,6 +184,15 @@ class Deduplication(Frozen):
             f"Estimated: {expected:,} of the {pairs} duplicate{'' if found == 1 else 's'}, if this file is like the "
             "labelled pairs."
         )
+
+    def missed(self) -> str:
+        """Say which share of the duplicates among the labelled pairs reach the threshold, and the possible ones too."""
+        found = self.calibration.share_found(self.threshold)
+        said = f"Of the duplicates among the labelled pairs {percent(found)} reach this threshold"
+        if self.possible is not None:
+            found = self.calibration.share_found(self.run["possible_from"])
+            said += f", and {percent(found)} are at least possible"
+        return f"{said}{'; the others, worded more differently, are not found' if found < 1 else ''}."
 
     def possible_pairs(self) -> str:
         """Say how many more pairs may be duplicates, and how many a lower precision takes; "" if there are none.
@@ -292,6 +310,7 @@ class Deduplication(Frozen):
             "doubt": self.doubt(),
             "estimate": self.estimate(),
             "possible": self.possible_pairs(),
+            "missed": self.missed(),
             "counts": self.counts,
             "ruled_out": None if self.ruled_out is None else self.ruled_out.counts(),
             "notes": list(self.notes),

@@ -40,6 +40,7 @@ __all__ = ["certified_threshold"]
 _STEP = 1.04
 _FIRST = 0.9  # of the allowed error
 _SLACK = 1e-9  # sums of weights that are equal but for rounding
+_UNCERTIFIED = "or for a recall (min_recall=0.9), for which nothing is certified"
 
 
 def certified_threshold(
@@ -65,13 +66,17 @@ def certified_threshold(
     needed = _labels_needed(cuts, criterion, len(label))
     many = f"{len(label):,} are there"
     if needed is None:
-        advice = f"More labels like these would not help ({many}): ask for less."
+        advice = f"More labels like these would not help ({many}): ask for less, {_UNCERTIFIED}."
     elif needed > drawn:
         advice = (
-            f"About {needed:,} labels like these would be needed; {many}, and {drawn:,} pairs to label. Ask for less."
+            f"About {needed:,} labels like these would be needed; {many}, and {drawn:,} pairs to label. Ask for less, "
+            f"{_UNCERTIFIED}."
         )
     else:
-        advice = f"About {needed:,} labels like these would be needed, and {many}: review more pairs, or ask for less."
+        advice = (
+            f"About {needed:,} labels like these would be needed, and {many}: review more pairs, or ask for less, "
+            f"{_UNCERTIFIED}."
+        )
     raise UnreachableCriterionError(str(criterion), best, needed, advice)
 
 
