@@ -116,7 +116,7 @@ def test_what_is_not_sure_enough_is_possible(capsys, tmp_path):
     assert record["counts"]["pairs_possible"] == len(chances) > 1
     assert all(float(cell) < record["calibration"]["threshold"] for cell in possible.column("similarity"))
     lower = run(capsys, "dedupe", export, "--estimated-precision", str(min(chances)), "--overwrite")[1]
-    assert "possible" not in lower
+    assert "possible duplicate" not in lower
     assert read_table(out / "pairs.csv").rows == found.rows
 
 
