@@ -32,7 +32,6 @@ from training_data import QUORA, SPLIT_SEED, natural_splits, quora_pairs, unlabe
 from dupdetect import QuestionPairs
 from dupdetect.cli import show
 from dupdetect.training import Teacher, TrainingConfig, fine_tune
-from dupdetect.training.models import load_model
 
 TABLE = RESULTS / "ablation.json"
 SEED = 0
@@ -119,7 +118,7 @@ def main() -> None:
         )
         if name in AVERAGED:
             half = tuned.with_name(tuned.name + "_half")
-            averaged(options.base, load_model(str(tuned)), 0.5).save(str(half), create_model_card=False)
+            averaged(options.base, tuned, 0.5).save(str(half), create_model_card=False)
             keep(
                 results,
                 f"{name}, averaged with the base",

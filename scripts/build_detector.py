@@ -106,14 +106,12 @@ def training_section() -> str:
     rows = "\n".join(f"| {name} | {base[name]:.3f} | {other[name]:.3f} |" for name in base)
     return f"""## Training
 
-- `scripts/train_default.py` with `scripts/default_training.json`: the mean of the weights of two trainings, each of
-  {config["steps"]:,} steps of {config["batch_size"]} pairs, with a contrastive part (logistic), ranking within each
-  batch, and distillation on unlabelled texts of other domains, which `scripts/training_data.py` lists. The vectors of
-  the tokens stayed.
+- `scripts/train_default.py` with `scripts/default_training.json`: {config["steps"]:,} steps of {config["batch_size"]}
+  pairs; contrastive (logistic), ranking within each batch, and distillation from all-mpnet-base-v2
+  (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The vectors of the tokens
+  stayed.
 - Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora duplicates that touch no
-  question of another split; in one of the two trainings also two thirds of the train rows of PARADE and of STS, and
-  forum questions (SemEval 2016) that share no text with those that are reported on.
-- Held to: the mean of the similarities of all-mpnet-base-v2 (Apache-2.0) and of the base.
+  question of another split.
 - The weights are {tuned["share_of_base"]:.0%} those of the base, and the rest the trained ones: the share was chosen
   on validation pairs and on development sets of other domains.
 - Other domains, measured once (average precision, or accuracy with one example per class):

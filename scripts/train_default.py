@@ -7,22 +7,16 @@
 Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. `scripts/default_training.json` is the
 config. Run again after an interruption, it goes on where it was. What it writes:
 
-    WORK/teacher.npz, base.npz          what teacher and base say of unlabelled texts, encoded once
-    WORK/seed-0/many-domains/, quora/   the two trainings (`TRAININGS`), each with its best validation score
-    WORK/seed-0/shares.json             what averaging their mean with the base gives, by the base's share
-    WORK/seed-0/encoder/                the average that was chosen, a sentence-transformers folder
+    WORK/teacher.npz          what the teacher says of unlabelled texts, encoded once
+    WORK/seed-0/tuned/        the model with the best validation score
+    WORK/seed-0/shares.json   what averaging it with the base gives, by the base's share
+    WORK/seed-0/encoder/      the average that was chosen, a sentence-transformers folder
 
-The two trainings differ in their pairs: those of Quora, with or without those of other domains. Both are held to the
-mean of the similarities that teacher and base see, which on the development sets is better than either's. They agree in
-all else, so the mean of their weights has more of what both learned than either: Wortsman et al., "Model soups", ICML
-2022.
-
-The share of the base is the one with the best mean gain over it, of Quora's validation pairs, alone and among all pairs
-of their questions, and the development sets of other domains (`scripts/domains.py`), among those with which none of
-these loses more than 0.005: the texts of a user are of another domain more often than not. Where every share loses more
-somewhere, it is the one that loses least. Neither the calibration split, nor the test split, nor the sets that are
-reported on have a part in it. At the end they are measured once, and written into scripts/results/training.json with
-those of the base and of other seeds.
+The share is the one with the best mean gain over the base, of Quora's validation pairs and the development sets of
+other domains (`scripts/domains.py`), among those with which none of these sets loses more than 0.005: the texts of a
+user are of another domain more often than not. Where every share loses more somewhere, it is the one that loses least.
+Neither the calibration split, nor the test split, nor the sets that are reported on have a part in it. At the end they
+are measured once, and written into scripts/results/training.json with those of the base and of other seeds.
 """
 
 from __future__ import annotations
@@ -31,7 +25,7 @@ import argparse
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +35,13 @@ from domains import as_encoder, development
 from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
 from measures import measured
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
-from training_data import QUORA, SPLIT_SEED, natural_splits, pairs_of_many_domains, training_pairs, unlabelled_texts
+from training_data import QUORA, SPLIT_SEED, natural_splits, training_pairs, unlabelled_texts
 
-from dupdetect import Detector, QuestionPairs, evaluate
+from dupdetect import QuestionPairs, metrics
 from dupdetect.atomic import atomic_file
 from dupdetect.cli import show
 from dupdetect.encoder import Encoder
-from dupdetect.splits import Splits
+from dupdetect.search import cosine
 from dupdetect.training import Teacher, TrainingConfig, average_weights, fine_tune
 from dupdetect.training.models import compute_type, encode, load_model
 
@@ -58,45 +51,32 @@ SHARES = (0.0, 0.15, 0.3, 0.45)
 LOSS = 0.005
 
 
-TRAININGS: dict[str, Callable[[Splits], QuestionPairs]] = {
-    "many-domains": pairs_of_many_domains,
-    "quora": training_pairs,
-}
-
-
 def main() -> None:
     options = arguments()
     place = options.work / f"seed-{options.seed}"
     place.mkdir(parents=True, exist_ok=True)
     splits = natural_splits()
     splits.check()
+    train = training_pairs(splits)
+    print(f"{len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates")
     config = dataclasses.replace(TrainingConfig.read(options.config), base=str(options.base), seed=options.seed)
-    for name, pairs in TRAININGS.items():
-        if not (place / name).exists():
-            train = pairs(splits)
-            print(f"{name}: {len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates", flush=True)
-            texts = unlabelled_texts()
-            teacher = both(
-                taught(texts, options.teacher, options.work / "teacher.npz"),
-                taught(texts, options.base, options.work / "base.npz"),
-            )
-            fine_tune(config, train, splits.validation, place / name, resume=True, teacher=teacher, progress=show)
-    shares = measured_shares(options.base, place, splits.validation)
+    tuned = place / "tuned"
+    if not tuned.exists():
+        teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
+        fine_tune(config, train, splits.validation, tuned, resume=True, teacher=teacher, progress=show)
+    shares = measured_shares(options.base, tuned, splits.validation, place)
     share = chosen(shares)
     print(f"share of the base: {share:g}")
-    averaged(options.base, mean_of_trainings(place), share).save(str(place / "encoder"), create_model_card=False)
+    averaged(options.base, tuned, share).save(str(place / "encoder"), create_model_card=False)
     ledger = started(config)
     for name, model in (("base", options.base), (f"seed {options.seed}", place / "encoder")):
         if name not in ledger["models"] or name != "base":
             ledger["models"][name] = measured(as_encoder(model), splits.calibration, splits.test)
-    curves = {
-        name: [json.loads(line) for line in (place / name / "metrics.jsonl").read_text("utf-8").splitlines()]
-        for name in TRAININGS
-    }
+    curve = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text("utf-8").splitlines()]
     ledger["models"][f"seed {options.seed}"] |= {
         "share_of_base": share,
         "shares": shares,
-        "curves": curves,
+        "curve": curve,
         "weights_sha256": checksum(place / "encoder" / "model.safetensors"),
         "revision": revision(),
     }
@@ -109,14 +89,13 @@ def started(config: TrainingConfig) -> dict[str, Any]:
     head = {
         "what": "the recipe of the shipped encoder by seed, measured once on the test split and on other domains",
         "config": recipe,
-        "trainings": list(TRAININGS),
         "data": {"file": QUORA.name, "sha256": checksum(QUORA), "split_seed": SPLIT_SEED},
         "machine": machine(),
         "versions": versions(TRAINING),
     }
     if LEDGER.exists():
         before = json.loads(LEDGER.read_text("utf-8"))
-        if all(before.get(name) == head[name] for name in ("config", "trainings")):
+        if before["config"] == recipe:
             return {**head, "models": before["models"]}
     return {**head, "models": {}}
 
@@ -131,7 +110,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def taught(texts: Sequence[str], teacher: Path, cache: Path) -> Teacher:
+def taught(texts: list[str], teacher: Path, cache: Path) -> Teacher:
     """What the teacher says of the texts."""
 
     def encoded() -> NDArray[np.float32]:
@@ -141,9 +120,9 @@ def taught(texts: Sequence[str], teacher: Path, cache: Path) -> Teacher:
     return remembered(texts, encoded, cache)
 
 
-def remembered(texts: Sequence[str], encoded: Callable[[], NDArray[np.float32]], cache: Path) -> Teacher:
+def remembered(texts: list[str], encoded: Callable[[], NDArray[np.float32]], cache: Path) -> Teacher:
     """A teacher with these vectors of the texts; from the cache, where it holds these texts."""
-    if not cache.exists() or stored(cache)[0] != list(texts):
+    if not cache.exists() or stored(cache)[0] != texts:
         rows = encoded()
         with atomic_file(cache, overwrite=True) as path, path.open("wb") as file:
             np.savez(file, texts=np.array(texts), embeddings=rows.astype(np.float16))
@@ -156,47 +135,34 @@ def stored(cache: Path) -> tuple[list[str], NDArray[np.float32]]:
         return arrays["texts"].tolist(), rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def both(teacher: Teacher, other: Teacher) -> Teacher:
-    """A teacher whose similarities are the means of two teachers' of the same texts."""
-    return Teacher(teacher.texts, np.hstack([teacher.embeddings, other.embeddings]) / np.float32(np.sqrt(2)))
-
-
-def measured_shares(base: Path, place: Path, validation: QuestionPairs) -> dict[str, dict[str, float]]:
+def measured_shares(base: Path, tuned: Path, validation: QuestionPairs, place: Path) -> dict[str, dict[str, float]]:
     """What the average with each share of the base reaches; "1" is the base itself."""
     path = place / "shares.json"
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    mean = mean_of_trainings(place)
     for share in (1.0, *SHARES):
         if f"{share:g}" not in found:
             with tempfile.TemporaryDirectory() as folder:
-                averaged(base, mean, share).save(folder, create_model_card=False)
+                averaged(base, tuned, share).save(folder, create_model_card=False)
                 encoder = as_encoder(Path(folder))
-            found[f"{share:g}"] = on_validation(encoder, validation) | development(encoder)
+            quora = {"Quora validation": pair_average_precision(encoder, validation)}
+            found[f"{share:g}"] = quora | development(encoder)
             print(f"{share:g}", found[f"{share:g}"], flush=True)
             path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     return found
 
 
-def mean_of_trainings(place: Path) -> SentenceTransformer:
-    first, second = (load_model(str(place / name)) for name in TRAININGS)
-    return average_weights(first, second, 0.5)
+def averaged(base: Path, tuned: Path, share: float):
+    return average_weights(load_model(str(base)), load_model(str(tuned)), share)
 
 
-def averaged(base: Path, tuned: SentenceTransformer, share: float) -> SentenceTransformer:
-    return average_weights(load_model(str(base)), tuned, share)
-
-
-def on_validation(encoder: Encoder, validation: QuestionPairs) -> dict[str, float]:
-    """Average precisions, on which the threshold has no bearing."""
-    found = evaluate(Detector.calibrate(encoder, validation, guards=False), validation)
-    return {
-        "Quora validation": found.pair.average_precision.value,
-        "Quora validation, all pairs": found.mining.average_precision,
-    }
+def pair_average_precision(encoder: Encoder, pairs: QuestionPairs) -> float:
+    nodes = pairs.nodes()
+    rows = encoder.encode(list(nodes.texts))
+    return metrics.average_precision(metrics.curve(cosine(rows[nodes.left], rows[nodes.right]), pairs.labels))
 
 
 def chosen(shares: dict[str, dict[str, float]]) -> float:
-    """The share with the best mean gain over the base, Quora's validation being two measures among the others, of
+    """The share with the best mean gain over the base, Quora's validation pairs being one measure among the others, of
     those that lose at most `LOSS` anywhere; the one that loses least where there is none."""
 
     def gains(share: str) -> list[float]:
