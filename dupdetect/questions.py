@@ -35,6 +35,7 @@ _TITLES = ("subject", "title", "summary", "headline", "betreff")
 _BODIES = ("question", "text", "body", "description", "message", "content", "query", "utterance", "sentence", "prompt",
            "inquiry", "enquiry", "raw", "beschreibung", "frage", "anfrage",
            "nachricht")  # fmt: skip
+_REFERENCES = ("reference", "ref")
 _IDS = ("id", "uuid", "guid", "key", "number", "no", "nr", "nummer")
 
 
@@ -48,7 +49,6 @@ _BODY_NAMES = _qualified(_BODIES) | {f"{name}text" for name in _BODIES} | {"sour
 _ID_NAMES = _qualified(_IDS)
 
 _ROWS_LOOKED_AT = 1000
-_LONGEST_ID = 40  # characters, of a column whose name says nothing
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # Chinese, Japanese and Thai are written without spaces.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{5,}")
@@ -162,8 +162,8 @@ class Questions:
 
         `id`: a column, whose cells must be distinct and not blank. When not named, the first one with a usual name (id,
         Ticket Nr, key, ...) of which that holds. Others of such names are passed over, and a note gives the counts and
-        an example; where none is left, the row numbers are the ids of all rows. A note names a column that looks like
-        ids, and is not called so.
+        an example; where none is left, the row numbers are the ids of all rows. A note names a column such as `Ticket`
+        or `Reference` that looks like ids.
 
         Raises `ColumnNotFoundError`, and `InputError` when no choice of text is obvious, a column is named twice, or
         the column that is named for ids does not identify the rows.
@@ -341,9 +341,11 @@ def _id_column(table: Table, named: str | None, texts: Sequence[str]) -> tuple[s
 
 
 def _looks_like_ids(table: Table, name: str) -> bool:
-    first = _first_cells(table, name)
-    short = all(0 < len(cell) <= _LONGEST_ID and not re.search(r"\s", cell) for cell in first)
-    return short and len(first) > 1 and len(set(first)) == len(first) and not _id_faults(table.column(name))
+    """Tell whether a column is called after what rows are, such as `Ticket`, and its cells are different words."""
+    if _usual_name(table.columns[table.position(name)]) not in {*_QUALIFIERS, *_REFERENCES}:
+        return False
+    cells = _first_cells(table, name)
+    return len(cells) > 1 and not any(re.search(r"\s", cell) for cell in cells) and not _id_faults(table.column(name))
 
 
 def _id_faults(cells: Sequence[str]) -> str:

@@ -179,7 +179,8 @@ class TestIds:
         found = Questions.from_table(table(Ticket=["#1", "#2", "#3"], text=PROSE), text="text")
         assert found.ids == ("1", "2", "3")
         assert found.notes[-1].startswith(note)
-        for cells in (["#1", "#1", "#3"], ["#1", "", "#3"], ["a b", "c d", "e f"], ["x" * 41, "y", "z"]):
+        assert Questions.from_table(table(when=["1", "2", "3"], text=PROSE), text="text").notes == ()
+        for cells in (["#1", "#1", "#3"], ["#1", "", "#3"], ["a b", "c d", "e f"]):
             assert not any(
                 "Rows are" in note for note in Questions.from_table(table(Ticket=cells, text=PROSE), text="text").notes
             )

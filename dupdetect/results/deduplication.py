@@ -189,8 +189,9 @@ class Deduplication(Frozen):
         """Say which share of the duplicates among the labelled pairs reach the threshold, and the possible ones too."""
         found = self.calibration.share_found(self.threshold)
         said = f"Of the duplicates among the labelled pairs {percent(found)} reach this threshold"
-        if self.possible is not None:
-            found = self.calibration.share_found(self.run["possible_from"])
+        least = self.run.get("possible_from")
+        if least is not None:
+            found = self.calibration.share_found(least)
             said += f", and {percent(found)} are at least possible"
         return f"{said}{'; the others, worded more differently, are not found' if found < 1 else ''}."
 
