@@ -237,6 +237,20 @@ def _long(seconds):
     return f"{seconds / 3600:,.1f} h" if seconds < 360_000 else f"{seconds / 86_400:,.0f} days"
 
 
+def test_other_processors_answer_as_recorded():
+    found = json.loads((RESULTS / "processors.json").read_text())["processors"]["avx2"]
+    manifest = json.loads((ROOT / "dupdetect" / "pretrained" / "dupdetect.json").read_text())
+    answers, said = found["answers"], " ".join(README.split())
+    assert found["encoder"] == manifest["encoder"]["fingerprint"]
+    assert answers["threshold"]["here"] == answers["threshold"]["shipped"] == manifest["calibration"]["threshold"]
+    assert f"of {answers['pairs']:,} labelled pairs" in said
+    assert f"{answers['furthest_apart']:.4f}" in said
+    assert f"{answers['same_to_the_bit']:,} are the same to the bit" in said
+    assert f"encoded {found['encoding']['times_as_fast']:.1f} times as fast as by sentence-transformers" in said
+    assert f"the join of 30,000 texts takes {found['joining']['ratio']:.1f} times less" in said
+    assert found["joining"]["differences_within_rounding"] == 0
+
+
 def test_the_profile_is_the_recorded_one():
     record = json.loads((RESULTS / "profile.json").read_text())
     before, after = record["encoding"]["before"], record["encoding"]["after"]
