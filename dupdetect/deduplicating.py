@@ -122,22 +122,14 @@ def deduplicated(
         alike = _by_guards_alone(pairs, _some(ruled_out[0], reached), ruled_out[1][reached])
         with _timed(seconds, "draw"):
             drawn = draw_candidates(texts, *alike, calibration.threshold, _review_floor(calibration), progress)
-    if merged is not None and pairs is not None and ruled_out is not None:
-        put_together = merged(texts)
-        out = ~among(ruled_out[0], put_together)
-        ruled_out = _some(ruled_out[0], out), ruled_out[1][out]
-        if possible is not None:
-            possible = _some(possible, ~among(possible, put_together))
-        pairs = _in_order([_some(pairs, ~among(pairs, put_together)), put_together])
     certain = None
-    if confirmed and pairs is not None and ruled_out is not None:
-        listed = [pairs, ruled_out[0], *([] if possible is None else [possible])]
-        certain = _in_order([_some(some, _of_keys(texts, some, confirmed)) for some in listed])
-        out = ~among(ruled_out[0], certain)
-        ruled_out = _some(ruled_out[0], out), ruled_out[1][out]
-        if possible is not None:
-            possible = _some(possible, ~among(possible, certain))
-        pairs = _in_order([_some(pairs, ~among(pairs, certain)), certain])
+    if pairs is not None and ruled_out is not None:
+        if merged is not None:
+            pairs, ruled_out, possible = _counting(merged(texts), pairs, ruled_out, possible)
+        if confirmed:
+            listed = [pairs, ruled_out[0], *([] if possible is None else [possible])]
+            certain = _in_order([_some(some, _of_keys(texts, some, confirmed)) for some in listed])
+            pairs, ruled_out, possible = _counting(certain, pairs, ruled_out, possible)
     with _timed(seconds, "cluster"):
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress, engine, stays)
     result = by_row(
@@ -274,6 +266,21 @@ def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tup
 
 def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
     return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
+
+
+def _counting(
+    these: SimilarPairs,
+    pairs: SimilarPairs,
+    ruled_out: tuple[SimilarPairs, NDArray[np.bool_]],
+    possible: SimilarPairs | None,
+) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]], SimilarPairs | None]:
+    """Return the pairs that count, these among them, those that are ruled out, and the possible ones."""
+    left = ~among(ruled_out[0], these)
+    return (
+        _in_order([_some(pairs, ~among(pairs, these)), these]),
+        (_some(ruled_out[0], left), ruled_out[1][left]),
+        None if possible is None else _some(possible, ~among(possible, these)),
+    )
 
 
 def _of_keys(texts: EncodedTexts, pairs: SimilarPairs, keys: Collection[str]) -> NDArray[np.bool_]:

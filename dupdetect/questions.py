@@ -331,7 +331,7 @@ def _id_column(table: Table, named: str | None, texts: Sequence[str]) -> tuple[s
         notes.append(f"Column {name!r} cannot identify rows: {faults}.")
     if notes:
         return None, [*notes, "Rows are identified by their numbers, from 1."]
-    others = (name for name in table.selectors if name not in {*texts, *usual} and _looks_like_ids(table, name))
+    others = (name for name in table.selectors if name not in texts and _looks_like_ids(table, name))
     if like := next(others, None):
         notes.append(
             f"Rows are identified by their numbers, from 1. Column {like!r} holds another value in each row: if these "

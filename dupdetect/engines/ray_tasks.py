@@ -42,8 +42,8 @@ def each(
             part = running.pop(done)
             yield part, result(ray, done, what(part))
     finally:
-        for task in running:
-            ray.cancel(task, force=True)
+        for unfinished in running:
+            ray.cancel(unfinished, force=True)
 
 
 def result(ray: Any, done: Any, what: str) -> Any:
