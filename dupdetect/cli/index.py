@@ -248,7 +248,7 @@ def duplicates(
 
     The clusters are listed or, with -o, a folder is written as `dupdetect dedupe --estimated-precision 0` would
     write it: with questions.csv, pairs.csv, report.html and so on, for `dupdetect review` too. Pairs that
-    reviewers of an earlier result in DIR have told apart do not count.
+    reviewers of an earlier result in DIR have told apart do not count, and those that they call duplicates do.
 
     \b
     dupdetect index duplicates faq
@@ -264,10 +264,10 @@ def duplicates(
         return
     target = Path(output)
     check_free(target, overwrite, folder)
-    apart, _ = reviewed(target)
+    apart, confirmed = reviewed(target)
     with _opened(folder) as known:
         result: Deduplication = known.duplicates(
-            told_apart=apart, estimated_precision=estimated_precision or None, progress=show
+            told_apart=apart, confirmed=confirmed, estimated_precision=estimated_precision or None, progress=show
         )
     result.write(target, excel_safe=excel_safe, overwrite=overwrite)
     for note in result.notes:
@@ -293,7 +293,10 @@ def unmerge(folder: str, first: str, second: str, undo: bool) -> None:
     with _opened(folder) as known:
         if not undo:
             known.unmerge(first, second)
-        elif not known.forget(first, second):
+            click.echo(printable(f"{first} and {second} are told apart"))
+        elif known.forget(first, second):
+            click.echo(printable(f"{first} and {second} are not told apart any more"))
+        else:
             click.echo("Note: These two had not been told apart.", err=True)
 
 
@@ -315,7 +318,10 @@ def merge(folder: str, first: str, second: str, undo: bool) -> None:
     with _opened(folder) as known:
         if not undo:
             known.merge(first, second)
-        elif not known.forget_merge(first, second):
+            click.echo(printable(f"{first} and {second} are merged"))
+        elif known.forget_merge(first, second):
+            click.echo(printable(f"{first} and {second} are not merged any more"))
+        else:
             click.echo("Note: These two had not been merged.", err=True)
 
 
@@ -336,7 +342,10 @@ def survivor(folder: str, name: str, undo: bool) -> None:
     with _opened(folder) as known:
         if not undo:
             known.set_survivor(name)
-        elif not known.forget_survivor(name):
+            click.echo(printable(f"{name} stays wherever it is a duplicate"))
+        elif known.forget_survivor(name):
+            click.echo(printable(f"{name} is not chosen any more"))
+        else:
             click.echo("Note: This question had not been chosen.", err=True)
 
 

@@ -93,11 +93,15 @@ class KnownDuplicates:
 
 
 def known_duplicates(
-    stored: StoredQuestions, detector: Detector, estimated_precision: float | None, progress: Progress
+    stored: StoredQuestions,
+    detector: Detector,
+    estimated_precision: float | None,
+    progress: Progress,
+    confirmed: Collection[str] = (),
 ) -> KnownDuplicates:
     """Return the duplicates among these questions; DamagedRowsError where what the index knows does not fit together.
 
-    detector: the one that the index was made with.
+    detector: the one that the index was made with.  confirmed: `pair_key` of pairs that reviewers call duplicates.
     """
     row_of = {name: row for row, name in enumerate(stored.asked.ids)} if stored.chosen else {}
     stays = [row_of[name] for name in stored.chosen if name in row_of]
@@ -117,6 +121,7 @@ def known_duplicates(
         find=stored.pairs.of,
         merged=stored.merged.of,
         stays=stays,
+        confirmed=confirmed,
     )
     count = result.run["encoded_texts"]
     result = replace(result, run={**result.run, "encoded_texts": 0, "cached_texts": count})

@@ -22,7 +22,7 @@ from dupdetect.errors import ArtifactError, InputError
 from dupdetect.index import changes
 from dupdetect.index.checked import DamagedRowsError, read_state, strings
 from dupdetect.index.classes import class_limit, classification, reach_classes
-from dupdetect.index.duplicates import KnownDuplicates, StoredQuestions, clusters_of, known_duplicates
+from dupdetect.index.duplicates import StoredQuestions, clusters_of, known_duplicates
 from dupdetect.index.manifest import DETECTOR, MANIFEST, IndexManifest, read_manifest, write_manifest
 from dupdetect.index.results import (
     Added,
@@ -447,6 +447,7 @@ class QuestionIndex:
         self,
         *,
         told_apart: Collection[str] = (),
+        confirmed: Collection[str] = (),
         estimated_precision: float | None = None,
         progress: Progress = silent,
     ) -> Deduplication:
@@ -457,13 +458,16 @@ class QuestionIndex:
         how many there are, and `run["merged"]` lists their ids.
 
         told_apart: more keys of pairs that a reviewer has told apart; they do not count although somebody has merged
-        them.  estimated_precision: as there.
+        them.  confirmed: keys of pairs that a reviewer calls duplicates; those at or above the threshold count,
+        although somebody has told them apart.  estimated_precision: as there.
         """
-        return self._duplicates(told_apart, estimated_precision, progress, joined_alone=False).result
+        with self._stored(told_apart, joined_alone=False) as stored:
+            return known_duplicates(stored, self.detector, estimated_precision, progress, frozenset(confirmed)).result
 
     def clusters(self) -> tuple[KnownCluster, ...]:
         """Return the clusters of `duplicates`, those of two questions or more, largest first, in less time."""
-        return clusters_of(self._duplicates((), None, silent, joined_alone=True))
+        with self._stored((), joined_alone=True) as stored:
+            return clusters_of(known_duplicates(stored, self.detector, None, silent))
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -546,16 +550,15 @@ class QuestionIndex:
             known = self._limit = (snapshot.version, outsiders, class_limit(connection, snapshot, outsiders))
         return known[2]
 
-    def _duplicates(
-        self, told_apart: Collection[str], estimated_precision: float | None, progress: Progress, *, joined_alone: bool
-    ) -> KnownDuplicates:
+    @contextmanager
+    def _stored(self, told_apart: Collection[str], *, joined_alone: bool) -> Iterator[StoredQuestions]:
         with self._looking() as (connection, snapshot):
             fingerprint = self.detector.encoder.fingerprint
             stored = StoredQuestions.read(
                 connection, snapshot, self.folder, fingerprint, told_apart, joined_alone=joined_alone
             )
         try:
-            return known_duplicates(stored, self.detector, estimated_precision, progress)
+            yield stored
         except DamagedRowsError:
             raise self._store.damaged() from None
 

@@ -172,17 +172,17 @@ def test_unmerge_and_its_undoing(faq, folder, call):
     (folder / "more.csv").write_text("number,question\n9,Where is my parcel now?\n")
     call("add", faq, "more.csv", "--text", "question", "--id", "number")
     assert len(json.loads(call("duplicates", faq, "--json")[0])) == 2
-    call("unmerge", faq, "3", "9")
+    assert call("unmerge", faq, "3", "9") == ("3 and 9 are told apart\n", "")
     assert len(json.loads(call("duplicates", faq, "--json")[0])) == 1
-    call("unmerge", faq, "9", "3", "--undo")
+    assert call("unmerge", faq, "9", "3", "--undo") == ("9 and 3 are not told apart any more\n", "")
     assert len(json.loads(call("duplicates", faq, "--json")[0])) == 2
     assert "had not been told apart" in call("unmerge", faq, "9", "3", "--undo")[1]
     assert "same text" in call("unmerge", faq, "1", "2", status=1)[1]
 
 
 def test_merge_and_survivor_and_their_undoing(faq, call):
-    call("merge", faq, "1", "3")
-    call("survivor", faq, "2")
+    assert call("merge", faq, "1", "3") == ("1 and 3 are merged\n", "")
+    assert call("survivor", faq, "2") == ("2 stays wherever it is a duplicate\n", "")
     out = call("duplicates", faq)[0].splitlines()
     assert out[1:3] == [
         "   1 (of 2, 1.000): How do I reset my password?",
@@ -193,9 +193,9 @@ def test_merge_and_survivor_and_their_undoing(faq, call):
     assert json.loads(call("duplicates", faq, "--json")[0])[0]["merged"][0][:2] == ["2", "3"]
     assert "0 pairs told apart, 1 merged, 1 texts chosen to stay" in call("info", faq)[0]
     assert "cannot be told apart too" in call("unmerge", faq, "3", "2", status=1)[1]
-    call("merge", faq, "3", "2", "--undo")
+    assert call("merge", faq, "3", "2", "--undo") == ("3 and 2 are not merged any more\n", "")
     assert "had not been merged" in call("merge", faq, "3", "2", "--undo")[1]
-    call("survivor", faq, "1", "--undo")
+    assert call("survivor", faq, "1", "--undo") == ("1 is not chosen any more\n", "")
     assert "had not been chosen" in call("survivor", faq, "2", "--undo")[1]
     assert "no question with the id '17'" in call("survivor", faq, "17", status=1)[1]
     assert "1 (kept)" in call("duplicates", faq)[0]

@@ -619,6 +619,23 @@ def test_what_was_merged_counts_whatever_its_similarity(index):
     assert len(apart.run["merged"]) == 1
 
 
+def test_a_pair_that_reviewers_confirm_counts(index):
+    fill(
+        index,
+        [("1", "error 403 on login page", None), ("2", "error 404 on login page", None), ("3", "my parcel", None)],
+    )
+    assert index.duplicates().kept.all()
+    key = pair_key("error 403 on login page", "error 404 on login page")
+    confirmed = index.duplicates(confirmed={key, pair_key("error 404 on login page", "my parcel")})
+    assert confirmed.kept.tolist() == [True, False, True]
+    assert confirmed.probability[1] == 1
+    assert confirmed.run["confirmed_by_reviewers"] == 1
+    # The label of a later result wins over what the index remembers, as for those that are told apart.
+    index.unmerge("1", "2")
+    assert index.duplicates().kept.all()
+    assert index.duplicates(confirmed={key}).kept.tolist() == [True, False, True]
+
+
 def test_a_decision_that_contradicts_another_is_refused(index):
     fill(index, [("1", "how do i pay", None), ("2", "how do i pay now", None), ("3", "How do I pay?", None)])
     index.unmerge("1", "2")
