@@ -118,9 +118,10 @@ class BadRowsError(InputError):
     """Rows have more or fewer cells than the header.
 
     Attributes: `line` (int, 1-based line in the file where the first such row starts), `cells`, `expected`, `count`.
+    `first`: a sentence for where the file itself may be all right.
     """
 
-    def __init__(self, source: str, *, line: int, cells: int, expected: int, count: int) -> None:
+    def __init__(self, source: str, *, line: int, cells: int, expected: int, count: int, first: str = "") -> None:
         self.line = line
         self.cells = cells
         self.expected = expected
@@ -129,8 +130,8 @@ class BadRowsError(InputError):
         rows = "row has" if count == 1 else "rows have"
         super().__init__(
             f"{source}, line {line}: {held} where the header has {expected:,} ({count:,} such {rows} been found). "
-            "Correct the file, or pass on_bad_rows='keep': then short rows are filled with empty cells, and for long "
-            "ones the header gets columns without a name."
+            f"{first}Correct the file, or pass on_bad_rows='keep': then short rows are filled with empty cells, and "
+            "for long ones the header gets columns without a name."
         )
 
 

@@ -150,6 +150,17 @@ class TestRows:
         error = caught.value
         assert (error.line, error.cells, error.expected, error.count) == (5, 1, 2, 2)
 
+    def test_a_delimiter_that_was_named_and_is_another_one_is_told(self):
+        text = "id;question\n1;hello, you\n2;a, b, c\n"
+        with pytest.raises(
+            BadRowsError, match=r"',' was named as the delimiter, but the cells .* separated by semicolons"
+        ):
+            read(text, delimiter=",")
+        table = read(text, delimiter="|")
+        assert table.columns == ("id;question",)
+        assert table.notes == ("'|' was named as the delimiter, but the cells seem to be separated by semicolons.",)
+        assert read(text, delimiter=";").notes == ()
+
     def test_ragged_rows_can_be_kept(self):
         table = read("id,text\n1\n2,b\n3,c,d,e\n", on_bad_rows="keep")
         assert table.columns == ("id", "text", "", "")

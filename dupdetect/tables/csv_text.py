@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from dupdetect.errors import BadRowsError, EmptyInputError, InputError
 from dupdetect.tables.cells import counted
-from dupdetect.tables.delimiter import absent_delimiter, delimiter_of, without_announcement
+from dupdetect.tables.delimiter import absent_delimiter, delimiter_of, likelier_delimiter, without_announcement
 from dupdetect.tables.limits import check_filling, fills_too_much
 from dupdetect.tables.rows import Row, Rows, RowsInTheMaking
 from dupdetect.tables.stream import Stream
@@ -22,6 +22,7 @@ def parse_csv(
     first_line = 2 if announced else 1
     if not text.first_ink():
         raise EmptyInputError(f"{name} holds nothing but blank lines. Hand in a file with a header line and rows.")
+    asked = delimiter
     delimiter, notes = (delimiter, []) if delimiter else delimiter_of(text, announced, suffix)
     body, more = _parse(text, name, delimiter or absent_delimiter(text), first_line, on_bad_rows)
     notes += more
@@ -30,7 +31,10 @@ def parse_csv(
         notes.append(f"{lines} read as empty cells." if len(body.header) == 1 else f"{lines} skipped.")
     if body.first_bad and on_bad_rows == "error":
         line, cells = body.first_bad
-        raise BadRowsError(name, line=line, cells=cells, expected=len(body.header), count=body.short + body.long)
+        bad, hint = body.short + body.long, likelier_delimiter(text, asked, suffix)
+        raise BadRowsError(name, line=line, cells=cells, expected=len(body.header), count=bad, first=hint)
+    if len(body.header) == 1 and (hint := likelier_delimiter(text, asked, suffix)):
+        notes.append(hint.strip())
     header, more = _levelled(body, name)
     return header, body.making.finished(len(header)), delimiter, notes + more
 

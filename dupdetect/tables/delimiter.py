@@ -50,6 +50,14 @@ def delimiter_of(stream: Stream, announced: str | None, suffix: str) -> tuple[st
     return delimiter, [] if delimiter == "," else [f"The delimiter is {_DELIMITER_NAMES[delimiter]}."]
 
 
+def likelier_delimiter(stream: Stream, asked: str | None, suffix: str) -> str:
+    """Return a sentence that names the delimiter that the file seems to have, where another one was asked for."""
+    found = delimiter_of(stream, None, suffix)[0] if asked else None
+    if found is None or found == asked:
+        return ""
+    return f"{asked!r} was named as the delimiter, but the cells seem to be separated by {_DELIMITER_NAMES[found]}s. "
+
+
 def _detect_delimiter(text: str, prefer: str) -> str | None:
     """Return the delimiter that explains the header and most of the first rows, or None if there is one column."""
     header, body = _sample(text)
