@@ -23,6 +23,7 @@ from dupdetect.training.checkpoints import load_checkpoint  # noqa: E402
 from dupdetect.training.collapse import RandomSimilarity, check_not_collapsed, random_similarity  # noqa: E402
 from dupdetect.training.curves import learning_curve  # noqa: E402
 from dupdetect.training.models import compute_type, embed, encode, load_model  # noqa: E402
+from dupdetect.training.run import TrainingRun  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +143,10 @@ def test_the_picture_is_svg_with_a_point_for_each_evaluation(trained):
         {"dropout": 0.1},
         {"objective": "triplet", "negatives": "random"},
         {"mining": "index", "weights": {"triplet": 1.0, "ranking": 1.0}, "batch_size": 40},
+        {"mining": "index", "objective": "triplet", "negatives": "scheduled"},
         {"lora_rank": 4},
     ],
-    ids=["joint", "triplet", "mined", "low-rank"],
+    ids=["joint", "triplet", "mined", "scheduled", "low-rank"],
 )
 def test_a_resumed_run_ends_like_an_uninterrupted_one(base, data, tmp_path, options):
     config = config_of(base, steps=11, **options)
@@ -383,6 +385,22 @@ def test_scheduled_negatives_begin_semi_hard_and_end_hard():
 
     assert loss("scheduled", 0.0) == loss("semi-hard", 0.0) != loss("hard", 0.0)
     assert loss("scheduled", 1.0) == loss("hard", 1.0)
+
+
+def test_scheduled_negatives_are_mined_anew_where_their_kind_changes(base, data):
+    config = config_of(base, steps=6, objective="triplet", mining="index", negatives="scheduled")
+    run = TrainingRun(config, *data, None)
+    kinds = []
+    for rows in run.remaining_batches():
+        kinds.append((run.mined.epoch, run.mined.negatives))
+        run.advance(rows)
+    assert kinds == [(0, "semi-hard")] * 3 + [(0, "hard")] * 3
+
+
+@pytest.mark.parametrize(("warmup", "steps"), [(0.9, 2), (0.6, 1), (0.99, 3)])
+def test_the_last_step_is_never_of_the_warmup(base, data, tmp_path, warmup, steps):
+    lines = lines_of(fine_tune(config_of(base, warmup=warmup, steps=steps), *data, tmp_path / "model"))
+    assert (lines[-1]["step"], lines[-1]["learning_rate"]) == (steps, 0)
 
 
 # Collapse.

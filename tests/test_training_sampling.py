@@ -52,21 +52,32 @@ def test_no_two_pairs_of_a_batch_hold_members_of_one_class(graph, batch_size, sh
     left, right, labels = graph
     if share and len(set(labels)) == 1:
         return
-    buckets = np.arange(len(left)) % 3 if bucketed else None
+    buckets = np.arange(len(left)) % 3 if bucketed else np.zeros(len(left), int)
     class_of = components(left, right, labels)
-    for batch in PairBatches(*graph, batch_size=batch_size, positive_share=share, buckets=buckets).epoch(0):
-        members = [class_of[node] for row in batch for node in {left[row], right[row]}]
-        held = [set() for _ in batch]
-        for position, row in enumerate(batch):
-            held[position] = {class_of[left[row]], class_of[right[row]]}
-        assert len(members) >= sum(map(len, held)) == len(set().union(*held))
+    batches = list(PairBatches(*graph, batch_size=batch_size, positive_share=share, buckets=buckets).epoch(0))
+    used = np.concatenate(batches)
+    for batch in batches:
+        pairs = used[buckets[used] == buckets[batch[0]]]  # with all their repetitions
+        crowd = Counter(name for row in pairs for name in {class_of[left[row]], class_of[right[row]]})
+        large = {name for name, count in crowd.items() if count > -(-len(pairs) // batch_size)}
+        held = [{class_of[left[row]], class_of[right[row]]} - large for row in batch]
+        assert sum(map(len, held)) == len(set().union(*held))
 
 
-def test_without_the_group_rule_batches_are_full():
+def test_a_class_with_more_pairs_than_batches_is_spread_and_leaves_them_full():
     star = [0] * 20, range(1, 21), [True] * 20
-    assert [len(b) for b in PairBatches(*star, batch_size=5, apart=False).epoch(0)] == [5] * 4
-    assert [len(b) for b in PairBatches(*star, batch_size=5).epoch(0)] == [1] * 20
-    assert PairBatches(*star, batch_size=5).counts(0).short == 20
+    for apart in (False, True):
+        assert [len(b) for b in PairBatches(*star, batch_size=5, apart=apart).epoch(0)] == [5] * 4
+    # A question with 300 duplicates among 2,000 other pairs, 36 batches: 8 or 9 of its pairs in each, else one or two.
+    left, right, labels = sparse_pairs()
+    first = max(*left, *right) + 1
+    columns = ([*left, *[first] * 300], [*right, *range(first + 1, first + 301)], [*labels, *[True] * 300])
+    plan = PairBatches(*columns, batch_size=64)
+    batches = list(plan.epoch(0))
+    assert len(batches) <= -(-len(columns[0]) // 64) + 1
+    assert plan.counts(0).short <= 2
+    of_hub = [sum(columns[0][row] == first for row in batch) for batch in batches if len(batch) == 64]
+    assert max(of_hub) <= 2 * 300 / len(batches)
 
 
 def test_the_rule_costs_no_short_batches_on_ordinary_data():
@@ -135,10 +146,17 @@ def test_same_seed_and_epoch_same_plan_and_others_differ():
 
 
 def test_given_classes_replace_those_of_the_labels():
-    pairs = [0, 2], [1, 3], [False, False]
-    assert len(list(PairBatches(*pairs, batch_size=2).epoch(0))) == 1
-    assert len(list(PairBatches(*pairs, batch_size=2, classes=np.array([0, 1, 0, 3])).epoch(0))) == 2
-    with pytest.raises(InputError, match="3 classes for 4 questions"):
+    pairs = [0, 2, 4, 6], [1, 3, 5, 7], [False] * 4
+    classes = np.array([0, 1, 0, 3, 4, 5, 6, 7])
+    for seed in range(9):
+        batches = PairBatches(*pairs, batch_size=2, classes=classes, seed=seed).epoch(0)
+        assert not any({0, 1} <= set(batch.tolist()) for batch in batches)
+    assert any(
+        {0, 1} <= set(batch.tolist())
+        for seed in range(9)
+        for batch in PairBatches(*pairs, batch_size=2, seed=seed).epoch(0)
+    )
+    with pytest.raises(InputError, match="3 classes for 8 questions"):
         PairBatches(*pairs, batch_size=2, classes=np.array([0, 1, 0]))
 
 

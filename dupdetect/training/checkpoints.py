@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dupdetect.atomic import atomic_file
 from dupdetect.errors import ArtifactError
+from dupdetect.training.mining import Negatives
 
 __all__ = ["Best", "Checkpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -30,8 +31,8 @@ class Checkpoint:
     """All that the next step depends on, after `step` steps.
 
     `identity` tells the config and the data. `metrics` holds the lines written so far, `sums` the losses of the `since`
-    steps after the last of them, `mined` the epoch and the (3, m) triplets that were mined for it. There is no state of
-    random numbers, and none of the learning rate: both follow from the config and the step.
+    steps after the last of them, `mined` the epoch, the kind of negatives and the (3, m) triplets that were mined for
+    them. There is no state of random numbers, and none of the learning rate: both follow from the config and the step.
     """
 
     identity: str
@@ -43,7 +44,7 @@ class Checkpoint:
     metrics: str
     sums: dict[str, float]
     since: int
-    mined: tuple[int, Tensor] | None
+    mined: tuple[int, Negatives, Tensor] | None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -56,7 +56,8 @@ class TrainingConfig:
     `hard_pairs`: the contrastive part sees only those pairs of a batch that no threshold puts right.
     `negatives`: which other question makes a triplet; "scheduled" = semi-hard in the first half of the steps, then
     hard.
-    `mining`: where from: "batch", or "index" = all questions, searched with the model before each epoch.
+    `mining`: where from: "batch", or "index" = all questions, searched with the model before each epoch, and where
+    "scheduled" changes to hard.
     `margin`: in (0, 2], of the contrastive margin form and of triplets.
     `temperature`: above 0, of the ranking part; smaller = the hardest candidates count more.
     `symmetric`: the ranking part also ranks the anchors for each duplicate.

@@ -33,7 +33,7 @@ from dupdetect.training.models import (
     set_dropout,
     use_plain_attention,
 )
-from dupdetect.training.sampling import PairBatches, allowed_negatives, length_buckets
+from dupdetect.training.sampling import PairBatches, allowed_negatives, length_buckets, negative_schedule
 from dupdetect.training.teachers import Teacher
 from dupdetect.training.topics import question_topics
 
@@ -84,6 +84,7 @@ class TrainingRun:
         self.lines: list[dict[str, Any]] = []
         self._sums: dict[str, float] = {}
         self._since = 0
+        self._timed = 0  # of these steps, those since `_started`
         self._started = time.perf_counter()
 
     def remaining_batches(self) -> Iterator[Rows]:
@@ -119,6 +120,7 @@ class TrainingRun:
         for name, value in {"loss": total, **parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
         self._since += 1
+        self._timed += 1
         self.step += 1
 
     def evaluate(self) -> None:
@@ -137,12 +139,12 @@ class TrainingRun:
             "validation_average_precision": average_precision,
             "random_similarity_mean": spread.mean,
             "random_similarity_std": spread.std,
-            "pairs_per_second": round(self._since * self.config.batch_size / seconds, 1) if self._since else None,
+            "pairs_per_second": round(self._timed * self.config.batch_size / seconds, 1) if self._timed else None,
         }
         if "contrastive" in self.config.parts and self.config.form == "logistic":
             line |= {"scale": float(self.loss.log_scale.detach().exp()), "boundary": float(self.loss.boundary.detach())}
         self.lines.append(line)
-        self._sums, self._since = {}, 0
+        self._sums, self._since, self._timed = {}, 0, 0
         if self.step and average_precision > self.best.average_precision:
             self.best = Best(average_precision, self.step, _copied(self.model.state_dict()))
         self._started = time.perf_counter()
@@ -178,7 +180,7 @@ class TrainingRun:
             metrics=write_lines(self.lines),
             sums=dict(self._sums),
             since=self._since,
-            mined=(self.mined.epoch, torch.from_numpy(self.mined.rows)) if self.mined else None,
+            mined=(self.mined.epoch, self.mined.negatives, torch.from_numpy(self.mined.rows)) if self.mined else None,
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -190,8 +192,8 @@ class TrainingRun:
         self.lines = read_lines(checkpoint.metrics)
         self._sums, self._since = dict(checkpoint.sums), checkpoint.since
         if checkpoint.mined:
-            epoch, triplets = checkpoint.mined
-            self.mined = EpochTriplets(epoch, triplets.numpy())
+            epoch, negatives, triplets = checkpoint.mined
+            self.mined = EpochTriplets(epoch, negatives, triplets.numpy())
 
     def _parts(self, rows: Rows) -> dict[str, torch.Tensor]:
         config = self.config
@@ -221,9 +223,12 @@ class TrainingRun:
 
     def _mine(self, epoch: int) -> None:
         config = self.config
-        if config.mining == "index" and "triplet" in config.parts and (not self.mined or self.mined.epoch != epoch):
+        if config.mining != "index" or "triplet" not in config.parts:
+            return
+        how = negative_schedule(self.step / self.steps) if config.negatives == "scheduled" else config.negatives
+        if self.mined is None or (self.mined.epoch, self.mined.negatives) != (epoch, how):
             embeddings = encode(self.model, self.nodes.texts, self.dtype)
-            self.mined = EpochTriplets.mine(config, self.train, embeddings, epoch, self.step / self.steps)
+            self.mined = EpochTriplets.mine(config, self.train, embeddings, epoch, how)
 
     def _draw_triplets(self, size: int) -> Rows | None:
         if self.mined is None:
@@ -264,7 +269,7 @@ class TrainingRun:
         return objectives.distillation(student, torch.from_numpy(teacher.embeddings[rows]).to(self.device))
 
     def _share_of_rate(self) -> float:
-        rising = round(self.config.warmup * self.steps)
+        rising = min(round(self.config.warmup * self.steps), self.steps - 1)
         if self.step < rising:
             return (self.step + 1) / (rising + 1)
         return (self.steps - self.step) / (self.steps - rising)

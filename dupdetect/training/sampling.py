@@ -1,8 +1,8 @@
 """Which pairs share a batch: balanced as asked, and never a hidden duplicate as a negative.
 
 A ranking objective takes the other questions of a batch as negatives, and so would push apart two of one *duplicate
-class* (connected by pairs labelled duplicate). `PairBatches` keeps them in different batches; `allowed_negatives` marks
-them for an objective that would rather mask.
+class* (connected by pairs labelled duplicate). `PairBatches` keeps them in different batches, as far as there are
+enough; `allowed_negatives` marks those that share one.
 """
 
 from __future__ import annotations
@@ -108,10 +108,11 @@ class PairBatches:
     another. Either way each batch holds the epoch's share of duplicates to within one pair, but for the short ones.
 
     `apart` is the group rule: in a batch, no two pairs hold members of one duplicate class. A pair that finds no room
-    goes to a later batch, and is never dropped, so a class with more pairs than there are batches makes short batches:
-    `counts` tells; masking with `allowed_negatives` is the other way. `classes` (one per question) replaces those that
-    follow from the labels.  `buckets`: (n,) int, such as `length_buckets`; a batch then holds one bucket, and the share
-    is met inside each bucket that has both kinds.
+    goes to a later batch, and is never dropped. A class with more pairs than full batches could hold one each of is
+    spread over all of them instead: kept apart, its pairs would be alone in batch after batch. So an objective that
+    takes negatives from the batch must mask with `allowed_negatives` too. `classes` (one per question) replaces those
+    that follow from the labels.  `buckets`: (n,) int, such as `length_buckets`; a batch then holds one bucket, and the
+    share is met inside each bucket that has both kinds.
 
     Raises EmptyInputError without pairs, and InputError for columns of different lengths, a batch size or seed out of
     range, and a share that cannot be had because all labels are the same.
@@ -223,7 +224,7 @@ def _rank_within(group: NDArray[np.int64] | NDArray[np.bool_], key: NDArray[np.f
 
 def _fill(order: Rows, labels: NDArray[np.bool_], ends: tuple[Rows, Rows] | None, size: int) -> list[Rows]:
     """Return batches of the pairs `order`: each goes into the first one with room for its kind that lies after all
-    batches of its classes."""
+    batches of its classes, but for those with more pairs than there are batches: the order has spread these evenly."""
     total, duplicates = len(order), int(labels[order].sum())
 
     def duplicates_in(batch: int) -> int:
@@ -232,13 +233,23 @@ def _fill(order: Rows, labels: NDArray[np.bool_], ends: tuple[Rows, Rows] | None
     shelves = _Shelf(lambda batch: size - duplicates_in(batch)), _Shelf(duplicates_in)
     batches: list[list[int]] = []
     free_from: dict[int, int] = {}  # by class, the batch after the last one that holds a member
+    large = _large_classes(order, ends, -(-total // size))
     for row, same in zip(order.tolist(), labels[order].tolist(), strict=True):
-        classes = (int(ends[0][row]), int(ends[1][row])) if ends else ()
+        classes = {int(ends[0][row]), int(ends[1][row])} - large if ends else set()
         batch = shelves[same].take(max((free_from.get(name, 0) for name in classes), default=0))
         batches += [[] for _ in range(batch + 1 - len(batches))]
         batches[batch].append(row)
         free_from.update(dict.fromkeys(classes, batch + 1))
     return [np.array(batch, dtype=np.int64) for batch in batches if batch]
+
+
+def _large_classes(order: Rows, ends: tuple[Rows, Rows] | None, batches: int) -> set[int]:
+    """Return the classes that more of the pairs `order` hold members of than there are batches."""
+    if ends is None:
+        return set()
+    left, right = ends[0][order], ends[1][order]
+    crowd = np.bincount(np.concatenate([left, right[left != right]]))
+    return set(np.flatnonzero(crowd > batches).tolist())
 
 
 class _Shelf:
