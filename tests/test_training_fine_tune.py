@@ -400,7 +400,8 @@ def test_scheduled_negatives_are_mined_anew_where_their_kind_changes(base, data)
 @pytest.mark.parametrize(("warmup", "steps"), [(0.9, 2), (0.6, 1), (0.99, 3)])
 def test_the_last_step_is_never_of_the_warmup(base, data, tmp_path, warmup, steps):
     lines = lines_of(fine_tune(config_of(base, warmup=warmup, steps=steps), *data, tmp_path / "model"))
-    assert (lines[-1]["step"], lines[-1]["learning_rate"]) == (steps, 0)
+    rates = {line["step"]: line["learning_rate"] for line in lines if "learning_rate" in line}
+    assert rates[steps] == 0 < rates[0]
 
 
 # Collapse.
