@@ -29,7 +29,7 @@ from dupdetect.progress import Progress
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication
 from dupdetect.review.candidates import draw_candidates, pair_key
-from dupdetect.row_results import among, by_row, first_rows
+from dupdetect.row_results import among, as_far_as_read, by_row, first_rows
 from dupdetect.ruled_out import REASONS, reasons
 from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
@@ -87,7 +87,8 @@ def deduplicated(
         without_boilerplate &= search == "exact"
         before = boilerplate.before if without_boilerplate else {}
         texts = encode_texts(encoder, distinct, progress, guards, before, engine.encode)
-        missed = unread(texts, truncated_texts(encoder, texts), texts.position)
+        truncated = truncated_texts(encoder, texts)
+        missed = unread(texts, truncated, texts.position)
     cached = cached_texts(encoder) - cached_before
     with _timed(seconds, "search"):
         least = calibration
@@ -109,19 +110,22 @@ def deduplicated(
     if pairs is not None:
         with _timed(seconds, "rule out"):
             pairs, ruled_out = _without_ruled_out(pairs, why)
-    possible, possible_from = None, None
+    possible, possible_from, half_read = None, None, 0
     if pairs is not None and ruled_out is not None and estimated_precision is not None and not too_many:
-        scores = texts.score(pairs.left, pairs.right, pairs.similarity)
+        alike = texts.score(pairs.left, pairs.right, pairs.similarity)
         possible_from = calibration.threshold
-        calibration = calibration.estimated(scores, estimated_precision)
-        sure = scores >= calibration.threshold
+        calibration = calibration.estimated(
+            alike[~(truncated[pairs.left] | truncated[pairs.right])], estimated_precision
+        )
+        sure = as_far_as_read(alike, truncated, pairs, possible_from) >= calibration.threshold
+        half_read = int((~sure & (alike >= calibration.threshold)).sum())
         pairs, possible = _some(pairs, sure), _some(pairs, ~sure)
     drawn = None
     if pairs is not None and ruled_out is not None:
         reached = ruled_out[0].similarity >= calibration.threshold
-        alike = _by_guards_alone(pairs, _some(ruled_out[0], reached), ruled_out[1][reached])
+        by_guards = _by_guards_alone(pairs, _some(ruled_out[0], reached), ruled_out[1][reached])
         with _timed(seconds, "draw"):
-            drawn = draw_candidates(texts, *alike, calibration.threshold, _review_floor(calibration), progress)
+            drawn = draw_candidates(texts, *by_guards, calibration.threshold, _review_floor(calibration), progress)
     certain = None
     if pairs is not None and ruled_out is not None:
         if merged is not None:
@@ -142,6 +146,7 @@ def deduplicated(
         calibration,
         ruled_out=ruled_out,
         possible=possible,
+        truncated=truncated,
         drawn=drawn,
         certain=certain,
         notes=(
@@ -151,6 +156,7 @@ def deduplicated(
             *decided.notes,
             *boilerplate.notes(left_out=without_boilerplate),
             *missed.notes,
+            *_half_read_note(half_read),
             *search_notes,
         ),
         run={
@@ -162,6 +168,7 @@ def deduplicated(
             "engine": engine.record(),
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
+            "pairs_read_in_part": half_read,
             "unknown_word_rows": missed.unknown_rows,
             "without_boilerplate": without_boilerplate,
             "boilerplate": [{"sentence": sentence, "texts": count} for sentence, count in boilerplate.sentences],
@@ -233,6 +240,16 @@ def _decided(
     )
     resolution = replace(engine.resolve(n, pairs, ranks[first]), cluster=cluster)
     return _Decided(ranks, first, pairs, resolution, (*notes, note))
+
+
+def _half_read_note(pairs: int) -> tuple[str, ...]:
+    if not pairs:
+        return ()
+    are = "1 pair that looks" if pairs == 1 else f"{pairs:,} pairs that look"
+    return (
+        f"{are} like duplicates, with a text longer than the encoder reads, "
+        f"{'is' if pairs == 1 else 'are'} possible only: nobody has compared how they end.",
+    )
 
 
 def _repeated(distinct: DistinctTexts) -> tuple[str, ...]:

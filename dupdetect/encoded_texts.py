@@ -93,7 +93,8 @@ class EncodedTexts:
         """
         fired = np.zeros((len(left), len(GUARDS)), dtype=np.bool_)
         written = (left >= 0) & (right >= 0)
-        before = written & self.vectors.same_end(left, right)
+        before = np.zeros(len(left), dtype=np.bool_)
+        before[written] = self.vectors.same_end(left[written], right[written])
         for guarded, pairs in ((self.guarded, written & ~before), (self.guarded_before, before)):
             fired[pairs] = guarded.fired(left[pairs], right[pairs])
         return fired

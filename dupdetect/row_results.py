@@ -30,6 +30,7 @@ def by_row(
     *,
     ruled_out: tuple[SimilarPairs, NDArray[np.bool_]] | None,
     possible: SimilarPairs | None,
+    truncated: NDArray[np.bool_],
     drawn: DrawnPairs | None,
     certain: SimilarPairs | None,
     notes: tuple[str, ...],
@@ -40,6 +41,7 @@ def by_row(
     ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
     ruled_out: pairs of texts that guards or reviewers rule out, and which; None where they are not listed.
     possible: pairs of texts that may be duplicates, and are not taken for it; None where none were looked for.
+    truncated: (n,) bool, the texts that the encoder has not read to their end.
     drawn: pairs of texts to be reviewed.  certain: those of `pairs` that a person calls duplicates, if any.
     """
     slot = texts.position
@@ -66,7 +68,9 @@ def by_row(
         text_of=slot,
         pairs=_text_pairs(texts, first, pairs, calibration, certain, complete=ruled_out is not None),
         ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
-        possible=None if possible is None else _possible_pairs(texts, first, possible, calibration),
+        possible=None
+        if possible is None
+        else _possible_pairs(texts, first, possible, truncated, run["possible_from"], calibration),
         candidates=None if drawn is None else _candidates(asked, first, drawn),
         cluster_id=_cluster_ids(slot, ranks, resolution),
         duplicate_of=duplicate_of,
@@ -154,13 +158,28 @@ def _ruled_out_pairs(
     return RuledOutPairs(left[order], right[order], pairs.similarity[order], probability[order], fired[order])
 
 
+def as_far_as_read(
+    score: NDArray[np.float32], truncated: NDArray[np.bool_], pairs: SimilarPairs, possible_from: float
+) -> NDArray[np.float32]:
+    """Return the scores of pairs; of those with a text that was not read to its end no more than what makes a pair a
+    possible duplicate, as nobody knows how it ends."""
+    half_read = truncated[pairs.left] | truncated[pairs.right]
+    return np.where(half_read, np.minimum(score, np.float32(possible_from)), score)
+
+
 def _possible_pairs(
-    texts: EncodedTexts, first: NDArray[np.int64], pairs: SimilarPairs, calibration: Calibration
+    texts: EncodedTexts,
+    first: NDArray[np.int64],
+    pairs: SimilarPairs,
+    truncated: NDArray[np.bool_],
+    possible_from: float,
+    calibration: Calibration,
 ) -> PossiblePairs:
     """Return pairs that may be duplicates, by row, the likeliest first."""
     a, b = first[pairs.left], first[pairs.right]
     left, right = np.minimum(a, b), np.maximum(a, b)
     score = texts.score(pairs.left, pairs.right, pairs.similarity)
+    score = as_far_as_read(score, truncated, pairs, possible_from)
     probability = calibration.probability(score)
     order = np.lexsort((right, left, -score, -probability))
     return PossiblePairs(left[order], right[order], pairs.similarity[order], probability[order])

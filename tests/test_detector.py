@@ -18,6 +18,7 @@ from dupdetect.errors import (
     InputError,
     NotCalibratedError,
 )
+from dupdetect.review.candidates import pair_key
 from dupdetect.text import canonical
 
 WORDS = ["reset", "my", "password", "invoice", "late", "refund", "camera", "offline", "two", "three"]
@@ -300,6 +301,38 @@ def test_long_texts_are_counted_and_said(detector):
     result = detector.deduplicate([long, long, "short"])
     assert result.run["truncated_rows"] == 2
     assert any("2 rows have texts longer" in note for note in result.notes)
+
+
+def test_what_was_read_in_part_is_never_sure(detector):
+    long = [f"w{i}" for i in range(60)]
+    ends = [" ".join(long), " ".join([*long, "cancel", "it"])]
+    whole = [" ".join(long[:40]), " ".join([*long[:40], "please"])]
+    result = detector.deduplicate([*ends, *whole, "short"], estimated_precision=0.9)
+    assert result.kept.tolist() == [True, True, True, False, True]
+    found = {(a, b): p for a, b, p in zip(result.possible.left, result.possible.right, result.possible.probability)}
+    # It looks as sure as the other pair, and is as likely as the last of the possible ones.
+    assert found[0, 1] == pytest.approx(
+        detector.calibration.probability(np.float32([detector.calibration.threshold]))[0]
+    )
+    assert result.run["pairs_read_in_part"] == 1
+    assert any(note.startswith("1 pair that looks like duplicates, with a text longer") for note in result.notes)
+    # Whoever asks for all that reach the threshold, or confirms the pair, gets it.
+    key = pair_key(*map(canonical, ends))
+    for options in ({}, {"estimated_precision": 0.9, "confirmed": {key}}):
+        assert detector.deduplicate([*ends, *whole, "short"], **options).kept.tolist() == [
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+
+
+def test_pairs_of_nothing_but_blanks_are_decided(detector):
+    for pairs in ([("", "")], [("", " "), ("\u200b", "")]):
+        assert not detector.predict(pairs).any()
+        assert (detector.predict_proba(pairs)[:, 1] == 0).all()
+    assert detector.explain("", " ").duplicate is False
 
 
 # Saving
