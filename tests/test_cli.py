@@ -794,6 +794,11 @@ def test_pairs_that_were_told_apart_stay_apart_when_the_result_is_written_anew(c
         store.record(key, "duplicate")
     assert "told apart" not in run(capsys, "dedupe", export, "--overwrite", *point)[2]
     assert read_table(out / "pairs.csv").column("left_id") == ["1"]
+    with ReviewStore(labels_beside(out)) as store:
+        store.record(key, "different", "somebody else")
+    notes = run(capsys, "dedupe", export, "--overwrite", *point)[2]
+    assert "pairs that reviewers disagree on, and that do not count: 1 (export.dupdetect.reviews.sqlite)" in notes
+    assert read_table(out / "ruled_out.csv").column("reasons") == ["review"]
 
 
 def test_pairs_that_reviewers_call_duplicates_count_when_the_result_is_written_anew(capsys, tmp_path):

@@ -340,8 +340,8 @@ def _precision(asked: float | None, detector: Detector) -> float | None:
 
 
 def reviewed(folder: str | Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart, and those of the
-    pairs that they call duplicates."""
+    """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart or disagree on, and
+    those of the pairs that they call duplicates."""
     from dupdetect.review.store import ReviewStore, labels_beside
 
     beside = labels_beside(folder) if isinstance(folder, Path) else f"{folder.rstrip('/')}.reviews.sqlite"
@@ -349,14 +349,15 @@ def reviewed(folder: str | Path) -> tuple[frozenset[str], frozenset[str]]:
         if file is None or not file.exists():
             return frozenset(), frozenset()
         with ReviewStore(file) as store:
-            labels = store.labels()
+            labels, disputed = store.labels(), frozenset(store.conflicts())
     apart, confirmed = (
         frozenset(key for key, label in labels.items() if label == wanted) for wanted in ("different", "duplicate")
     )
-    if apart:
-        name = PurePath(beside).name
-        click.echo(f"Note: pairs that reviewers told apart, and that do not count: {len(apart):,} ({name}).", err=True)
-    return apart, confirmed
+    for what, keys in (("told apart", apart), ("disagree on", disputed)):
+        if keys:
+            name = PurePath(beside).name
+            click.echo(f"Note: pairs that reviewers {what}, and that do not count: {len(keys):,} ({name}).", err=True)
+    return apart | disputed, confirmed
 
 
 @contextmanager
