@@ -153,6 +153,16 @@ def test_a_refusal_says_how_many_labels_would_do():
     assert Calibration.fit(np.repeat(similarity, times), many, encoder="e1", criterion=MinPrecision(0.95))
 
 
+@pytest.mark.parametrize("precision", [0.9, 0.95])
+def test_a_refusal_for_want_of_duplicates_says_that_more_labels_would_do(precision):
+    label = np.arange(100) < 40  # in perfect order, but the first test accepts 60
+    with pytest.raises(UnreachableCriterionError, match=r"About 1[567]0 labelled pairs like these") as refusal:
+        Calibration.fit(np.linspace(1, 0, 100), label, encoder="e1", criterion=MinPrecision(precision))
+    needed = refusal.value.labels_needed
+    enough = np.arange(needed) < 0.4 * needed
+    assert Calibration.fit(np.linspace(1, 0, needed), enough, encoder="e1", criterion=MinPrecision(precision))
+
+
 def test_a_refusal_says_when_more_labels_would_not_help():
     label = np.random.default_rng(0).random(500) < 0.5
     with pytest.raises(UnreachableCriterionError, match="would not help") as refusal:

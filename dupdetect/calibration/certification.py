@@ -10,15 +10,16 @@ import numpy as np
 from dupdetect.calibration.criteria import MinPrecision
 from dupdetect.calibration.evidence import CalibrationSample
 from dupdetect.calibration.measures import percent
-from dupdetect.calibration.precision_tests import AsLabelled, Reweighted, precision_tests
+from dupdetect.calibration.precision_tests import precision_tests
 from dupdetect.errors import UnreachableCriterionError
 from dupdetect.metrics import Curve
-from dupdetect.metrics.inputs import BoolArray, IntArray
+from dupdetect.metrics.inputs import BoolArray, FloatArray, IntArray
 
 _FIRST_TEST = 60
 """Accepted pairs at the first certified threshold: 59 without an error are the fewest that certify 0.95 at 95 %."""
 _TESTS_PER_DOUBLING = 16
 _TESTS_PER_START = 32
+_FEWEST_SEEN = 20
 
 
 def certified_cut(criterion: MinPrecision, sample: CalibrationSample, cuts: Curve, prevalence: float) -> int:
@@ -37,7 +38,7 @@ def certified_cut(criterion: MinPrecision, sample: CalibrationSample, cuts: Curv
         bound = np.where(starts == parts, tests.lower(parts * part), bound)
     best = int(np.argmax(bound))
     pairs, duplicates = int(accepted[tested[best]]), int(cuts.true_positives[tested[best]])
-    needed = _labels_needed(tests.at(starts > 0), criterion.precision, part, len(sample))
+    needed = _labels_needed(criterion, sample, cuts, prevalence)
     if needed is None:
         advice = "More labels of this kind would not help: ask for less, or use another encoder."
     else:
@@ -83,14 +84,32 @@ def _walk(certifies: Callable[[float], BoolArray], starts: IntArray, part: float
     return last
 
 
-def _labels_needed(tests: AsLabelled | Reweighted, precision: float, level: float, labels: int) -> int | None:
-    """Return how many labels, at the shares seen so far, would let a walk start; None beyond 1,000 times as many."""
-    low, high = 0.0, math.log(1000)
-    if not np.any(tests.scaled(math.exp(high)).certifies(precision, level)):
+def _labels_needed(criterion: MinPrecision, sample: CalibrationSample, cuts: Curve, prevalence: float) -> int | None:
+    """Return about how many labels, with the shares seen so far, would let a walk start; None beyond 1,000 times as
+    many.
+
+    Walks start at so many accepted pairs, so with more labels at a higher similarity than with these. What the few most
+    similar labels alone say of it is not counted on.
+    """
+    accepted = cuts.true_positives + cuts.false_positives
+    total = int(accepted[-1])
+
+    def enough(times: float) -> bool:
+        wanted = _walk_starts(total * times)
+        cut = np.searchsorted(accepted, np.minimum(np.maximum(wanted / times, _FEWEST_SEEN), total))
+        tests = precision_tests(sample, cuts, np.unique(cut).astype(np.int64), prevalence)
+        level = (1 - criterion.confidence) / len(wanted)
+        return bool(np.any(tests.scaled(times).certifies(criterion.precision, level)))
+
+    # Not by halving: where walks start depends on the number of labels, so that some more can do what many more cannot.
+    grown = next((len(sample) * times for times in 1.1 ** np.arange(1, 73) if enough(times)), None)
+    if grown is None:
         return None
-    for _ in range(12):
-        middle = (low + high) / 2
-        enough = bool(np.any(tests.scaled(math.exp(middle)).certifies(precision, level)))
-        low, high = (low, middle) if enough else (middle, high)
-    unit = 10 ** max(0, int(math.log10(labels * math.exp(high))) - 1)
-    return int(math.ceil(labels * math.exp(high) / unit) * unit)
+    unit = 10 ** max(0, int(math.log10(grown)) - 1)
+    return int(math.ceil(grown / unit) * unit)
+
+
+def _walk_starts(total: float) -> FloatArray:
+    """Return how many pairs are accepted where a walk starts, rising."""
+    starts = [_FIRST_TEST * 2.0 ** (step / _TESTS_PER_DOUBLING) for step in range(0, 1000, _TESTS_PER_START)]
+    return np.array([accepted for accepted in starts if accepted <= total / 2 or accepted == _FIRST_TEST])

@@ -27,9 +27,6 @@ class AsLabelled:
         some = np.maximum(self.found, 1e-9)
         return (self.found > 0) & (regularized_beta(some, self.accepted - self.found + 1, precision) <= level)
 
-    def at(self, cuts: BoolArray) -> AsLabelled:
-        return AsLabelled(self.found[cuts], self.accepted[cuts])
-
     def scaled(self, factor: float) -> AsLabelled:
         return AsLabelled(self.found * factor, self.accepted * factor)
 
@@ -52,10 +49,6 @@ class Reweighted:
     def certifies(self, precision: float, level: float) -> BoolArray:
         decision: BoolArray = self.lower(level) >= precision
         return decision
-
-    def at(self, cuts: BoolArray) -> Reweighted:
-        found, mistaken = self.found[cuts], self.mistaken[cuts]
-        return Reweighted(found, self.positives[cuts], mistaken, self.negatives[cuts], self.prevalence)
 
     def scaled(self, factor: float) -> Reweighted:
         found, positives = self.found * factor, self.positives * factor
