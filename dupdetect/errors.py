@@ -102,9 +102,10 @@ class EncodingError(InputError):
         self.offset = offset
         self.encoding = encoding
         self.damaged = damaged
+        one, other = [name for name in ("cp1252", "cp850", "shift_jis") if name != encoding][:2]
         message = (
-            f"{source} is not valid {encoding}: the first bad byte is at offset {offset}. "
-            "Name its encoding, for example encoding='cp1252' or encoding='latin-1'."
+            f"{source} is not valid {encoding}: the first bad byte is at offset {offset}. If it is a table as text, "
+            f"name its encoding, such as encoding={one!r} or encoding={other!r}."
         )
         if damaged:
             message = (
@@ -183,9 +184,10 @@ class ArtifactError(DupdetectError):
 class OutputExistsError(DupdetectError):
     """The output is there already, and overwriting was not asked for."""
 
-    def __init__(self, path: object, made_from: str | None = None) -> None:
+    def __init__(self, path: object, made_from: str | None = None, *, replaceable: bool = True) -> None:
         made = f" (made from {made_from})" if made_from else ""
-        super().__init__(f"{path} exists already{made}. Pass overwrite=True to replace it, or name another.")
+        how = "Pass overwrite=True to replace it, or name another." if replaceable else "Name another."
+        super().__init__(f"{path} exists already{made}. {how}")
 
 
 class IndexLockedError(DupdetectError):

@@ -104,6 +104,15 @@ class TestFiles:
         with pytest.raises(InputError, match="or one with a password"):
             read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), name)
 
+    @pytest.mark.parametrize(
+        ("start", "kind"),
+        [(b"%PDF-1.7\n1 0 obj", "a PDF"), (b"\x89PNG\r\n\x1a\n", "a picture"), (b"\xff\xd8\xff\xe0", "a picture")],
+    )
+    @pytest.mark.parametrize("encoding", [None, "latin-1"])
+    def test_documents_and_pictures(self, start, kind, encoding):
+        with pytest.raises(InputError, match=f"export.csv is {kind}, not a table"):
+            read(start + b"\nid,text\n1,a\n", "export.csv", encoding=encoding)
+
     def test_excel_workbook_by_another_name(self):
         with pytest.raises(InputError, match=r"a name that ends in \.xlsx"):
             read(b"PK\x03\x04" + bytes(100), "export.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -469,4 +470,4 @@ def _review(target: str) -> str:
         return (
             f"copy it to this machine, run dupdetect review, and put the labels to {target.rstrip('/')}.reviews.sqlite"
         )
-    return f"dupdetect review {target}"
+    return f"dupdetect review {shlex.quote(target)}"

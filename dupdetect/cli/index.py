@@ -137,7 +137,7 @@ def remove(folder: str, ids: tuple[str, ...], as_json: bool) -> None:
     \b
     dupdetect index remove faq 1017 1018
     dupdetect index remove faq - < outdated.txt
-    dupdetect index rebuild faq faq-2 --model faq/detector
+    dupdetect index rebuild faq faq-2
     """
     if ids == ("-",):
         if sys.stdin is None:
@@ -357,7 +357,7 @@ def survivor(folder: str, name: str, undo: bool) -> None:
 def rebuild(folder: str, new: str, point: dict[str, Any], model: str | None) -> None:
     """Make the index NEW from the questions and decisions in INDEX, by another detector or at another threshold.
 
-    INDEX stays as it is. All texts are encoded and compared again.
+    INDEX stays as it is. All texts are encoded and compared again. Without --model or --fast by INDEX's own detector.
 
     \b
     dupdetect index rebuild faq faq-2 --model my-detector
@@ -365,9 +365,13 @@ def rebuild(folder: str, new: str, point: dict[str, Any], model: str | None) -> 
     """
     from dupdetect.index import QuestionIndex
 
-    detector = load_detector(model).at(**point)
+    if model is None:
+        with _opened(folder) as known:
+            detector = known.detector.at(**point)
+    else:
+        detector = load_detector(model).at(**point)
     with QuestionIndex.rebuild(folder, new, detector, progress=show) as known:
-        click.echo(f"{printable(new)} holds {len(known):,} questions")
+        click.echo(printable(f"{new} holds {len(known):,} questions, by {known.detector.name}"))
 
 
 @index.command(short_help="Say what is in an index.")

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.atomic import atomic_folder
+from dupdetect.atomic import atomic_folder, is_empty_folder
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import LimitedVocabulary
 from dupdetect.encoder.cache import uncached
-from dupdetect.errors import ArtifactError, InputError
+from dupdetect.errors import ArtifactError, InputError, OutputExistsError
 from dupdetect.index import changes
 from dupdetect.index.checked import DamagedRowsError, read_state, strings
 from dupdetect.index.classes import class_limit, classification, reach_classes
@@ -82,6 +82,7 @@ class QuestionIndex:
         chosen = Detector.from_pretrained() if detector is None else detector
         chosen.require_calibration()
         target = Path(folder)
+        _check_free(target)
         with atomic_folder(target, marker=MANIFEST) as place:
             saved: str | None = DETECTOR
             try:
@@ -117,12 +118,16 @@ class QuestionIndex:
     ) -> QuestionIndex:
         """Make an index in a new folder with the questions and decisions of another, `source`, by another detector.
 
-        With the detector of `source` itself (`QuestionIndex.open(source).detector`) it is the same index without what
-        removed questions have left in the files: vectors, and pages of the database that are used again only later.
+        With the detector of `source` itself, the default, it is the same index without what removed questions have left
+        in the files: vectors, and pages of the database that are used again only later.
 
-        Raises what `create` raises. The new folder stands there complete, or not at all.
+        Raises what `create` and, without a detector, `open` raise. The new folder stands there complete, or not at all.
         """
         read_manifest(Path(source))
+        _check_free(Path(folder))
+        if detector is None:
+            with cls.open(source) as own:
+                detector = own.detector
         store = IndexStore(Path(source))
         try:
             with store.reading() as connection:
@@ -561,6 +566,12 @@ class QuestionIndex:
             yield stored
         except DamagedRowsError:
             raise self._store.damaged() from None
+
+
+def _check_free(folder: Path) -> None:
+    """Raise OutputExistsError where there is something: what an index has learned is never replaced."""
+    if folder.exists() and not is_empty_folder(folder):
+        raise OutputExistsError(folder, replaceable=False)
 
 
 def _hit(scored: Scored) -> Hit:

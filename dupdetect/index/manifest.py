@@ -73,8 +73,8 @@ def read_manifest(folder: Path) -> IndexManifest:
     if not path.is_file():
         why = f"it has no {MANIFEST}" if folder.is_dir() else "it is a file" if folder.exists() else "it is not there"
         raise ArtifactError(
-            f"{folder} is not an index: {why}. Make one with `dupdetect index add {folder} QUESTIONS.csv`, or "
-            "QuestionIndex.create."
+            f"{folder} is not an index: {why}. Make one in a folder that is not there yet, with `dupdetect index add "
+            "FOLDER QUESTIONS.csv` or QuestionIndex.create."
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -135,7 +135,12 @@ def refit(reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion
     if lacking:
         raise CalibrationError(
             f"Too few labels to calibrate: {duplicates} duplicates and {others} different pairs (unsure ones among "
-            f"them), and at least {FEWEST_OF_EACH_KIND} of each are needed, so {' and '.join(lacking)}. Review on."
+            f"them), and at least {FEWEST_OF_EACH_KIND} of each are needed, so {' and '.join(lacking)}. "
+            + (
+                "Review on."
+                if len(reviewed) < reviewed.drawn
+                else "All that were drawn are labelled: review a larger export, or go on with the detector as it is."
+            )
         )
     threshold = None
     if isinstance(criterion, MinPrecision):

@@ -115,5 +115,8 @@ def refuse_other_formats(content: bytes, name: str) -> None:
         )
     if content.startswith((b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00")):
         raise InputError(f"{name} is packed with zstd or xz, which is not read. Unpack it, or pack it with gzip.")
+    if content.startswith((b"%PDF-", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8")):
+        kind = "a PDF" if content.startswith(b"%PDF-") else "a picture"
+        raise InputError(f"{name} is {kind}, not a table. Export the questions as CSV.")
     if content.startswith(PARQUET):
         raise InputError(f"{name} is Parquet. Give it a name that ends in .parquet.")

@@ -206,10 +206,11 @@ def test_another_detector_is_refused_until_the_index_is_made_anew(faq, folder, c
     assert "4 there already" in call(*add)[0]
     _, err = call(*add, "--threshold", "0.95", status=1)
     assert "dupdetect index rebuild" in err
-    assert call("rebuild", faq, "faq-2", "--fast", "--threshold", "0.95")[0] == "faq-2 holds 4 questions\n"
+    assert call("rebuild", faq, "faq-2", "--threshold", "0.95")[0] == "faq-2 holds 4 questions, by dupdetect-fast\n"
     assert "4 there already" in call("add", "faq-2", *add[2:], "--threshold", "0.95")[0]
     assert "threshold 0.9500" in call("info", "faq-2")[0]
-    call("rebuild", faq, "faq-2", "--fast", status=1)
+    taken = call("rebuild", faq, "faq-2", "--fast", status=1)[1]
+    assert taken == "Error: faq-2 exists already. Name another.\n"
     call("rebuild", "faq-2", "faq-3", "--model", "faq-2/detector")
     assert (folder / "faq-3" / "index.json").read_text() == (folder / "faq-2" / "index.json").read_text()
 
