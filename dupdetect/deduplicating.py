@@ -110,6 +110,7 @@ def deduplicated(
     if pairs is not None:
         with _timed(seconds, "rule out"):
             pairs, ruled_out = _without_ruled_out(pairs, why)
+    found, listed_from = pairs, calibration.threshold
     possible, possible_from, half_read = None, None, 0
     if pairs is not None and ruled_out is not None and estimated_precision is not None and not too_many:
         alike = texts.score(pairs.left, pairs.right, pairs.similarity)
@@ -121,11 +122,12 @@ def deduplicated(
         half_read = int((~sure & (alike >= calibration.threshold)).sum())
         pairs, possible = _some(pairs, sure), _some(pairs, ~sure)
     drawn = None
-    if pairs is not None and ruled_out is not None:
-        reached = ruled_out[0].similarity >= calibration.threshold
-        by_guards = _by_guards_alone(pairs, _some(ruled_out[0], reached), ruled_out[1][reached])
+    if found is not None and ruled_out is not None:
+        by_guards = _by_guards_alone(found, *ruled_out)
         with _timed(seconds, "draw"):
-            drawn = draw_candidates(texts, *by_guards, calibration.threshold, _review_floor(calibration), progress)
+            drawn = draw_candidates(
+                texts, *by_guards, calibration.threshold, listed_from, _review_floor(calibration), progress
+            )
     certain = None
     if pairs is not None and ruled_out is not None:
         if merged is not None:

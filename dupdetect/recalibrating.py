@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from dupdetect.artifacts import CERTIFICATE
 from dupdetect.atomic import atomic_file
-from dupdetect.calibration import Criterion
+from dupdetect.calibration import Criterion, MinPrecision, criterion_to_dict
 from dupdetect.detector import Detector
-from dupdetect.errors import ArtifactError, InputError
+from dupdetect.errors import ArtifactError, InputError, UnreachableCriterionError
 from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
@@ -61,19 +64,39 @@ def recalibrate(
     labels = labels_beside(folder)
     if not labels.is_file():
         raise InputError(f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {folder}")
+    detector = _maker(folder, record, made_by)
+    fingerprint = detector.encoder.fingerprint
     with ReviewStore(labels) as store:
         disputed = store.conflicts()
         given = store.labels() | dict.fromkeys(disputed, "unsure")
-    detector = _maker(folder, record, made_by)
-    pairs = Reviewed.of(candidates, given, detector.guards)
-    calibration = refit(pairs, encoder=detector.encoder.fingerprint, source=source, criterion=criterion)
-    found = certificate(pairs, calibration, criterion, source, len(disputed.keys() & set(candidates.key)))
+        pairs = Reviewed.of(candidates, given, detector.guards)
+        with _counted(store, criterion, pairs) as request:
+            calibration = refit(pairs, encoder=fingerprint, source=source, criterion=criterion, request=request)
+    conflicts = len(disputed.keys() & set(candidates.key))
+    found = certificate(pairs, calibration, criterion, source, conflicts, request)
     own = replace(detector, calibration=calibration, name=Path(output).name)
     own_folder = own.save_pretrained(output, overwrite=overwrite)
     for place in (folder, own_folder):
         with atomic_file(place / CERTIFICATE, overwrite=True) as file:
             file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return Recalibrated(own, Path(output), found, folder / CERTIFICATE)
+
+
+@contextmanager
+def _counted(store: ReviewStore, criterion: Criterion, pairs: Reviewed) -> Iterator[int]:
+    """Yield the number of this request for a certificate; keep it where it is answered."""
+    if not isinstance(criterion, MinPrecision):
+        yield 1
+        return
+    digest = hashlib.sha256(json.dumps(criterion_to_dict(criterion)).encode())
+    for column in (pairs.score, pairs.label, pairs.weight):
+        digest.update(column.tobytes())
+    try:
+        yield store.request_number(digest.hexdigest())
+    except UnreachableCriterionError:
+        store.record_request(digest.hexdigest())
+        raise
+    store.record_request(digest.hexdigest())
 
 
 def maker_name(reviewed: str | Path) -> str:

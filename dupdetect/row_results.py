@@ -198,6 +198,7 @@ def _candidates(asked: Questions, first: NDArray[np.int64], drawn: DrawnPairs) -
         score=drawn.score,
         band=drawn.band,
         band_pairs=drawn.band_pairs,
+        counted=drawn.counted,
         left_text=tuple(asked.texts[row] for row in left.tolist()),
         right_text=tuple(asked.texts[row] for row in right.tolist()),
     )

@@ -59,9 +59,8 @@ class Pool:
         row = np.concatenate(rows)[np.argsort(np.concatenate(turn), kind="stable")]
         text = tuple(map(str, row.tolist()))
         size = np.bincount(self.band[self.band >= 0]).astype(np.float64)
-        candidates = Candidates(
-            text, text, text, row, row, self.score[row], self.band[row], size[self.band[row]], text, text
-        )
+        columns = (self.score[row], self.band[row], size[self.band[row]], np.ones(len(row), dtype=np.bool_))
+        candidates = Candidates(text, text, text, row, row, *columns, text, text)
         gold = np.where(self.labels[row], "duplicate", "different").tolist()
         return candidates, dict(zip(text, gold, strict=True))
 

@@ -64,6 +64,20 @@ def test_it_saves_a_detector_and_a_certificate_without_encoding(capsys, monkeypa
     assert json.loads(out) == found
 
 
+def test_requests_for_certificates_are_counted(capsys, reviewed, tmp_path):
+    def asked(precision):
+        arguments = ("calibrate", "--from-reviews", reviewed, "-o", tmp_path / "own", "--overwrite")
+        code, out, _ = run(capsys, *arguments, "--min-precision", precision)
+        return code, out, json.loads((reviewed / "certificate.json").read_text())["request"]
+
+    first = asked("0.55")[2]
+    assert asked("0.55")[2] == first
+    assert asked("0.999")[0] == 1  # the answer is no, and counts
+    code, out, number = asked("0.5")
+    assert (code, number) == (0, first + 2)
+    assert f"request {number} for a certificate on these labels: all of them share the allowed error\n" in out
+
+
 def test_a_recall_can_be_asked_for(capsys, reviewed, tmp_path):
     code, out, err = run(capsys, "calibrate", "--from-reviews", reviewed, "-o", tmp_path / "own", "--min-recall", "0.5")
     assert code == 0, err

@@ -48,6 +48,7 @@ def write_candidates(folder, texts=TEXTS, first=0):
             scores[n % 5],
             str(n % 5),
             "777.25",
+            "yes",
             *pair,
         )
         for n, pair in enumerate(texts, first)

@@ -26,12 +26,13 @@ def texts_of(n, seed=0):
     return sorted({" ".join(rng.choice(WORDS[:12], size=8)) for _ in range(n)})
 
 
-def drawn_of(texts, threshold=0.8, floor=0.5, guards=None):
+def drawn_of(texts, threshold=0.8, floor=0.5, guards=None, least=None):
+    least = threshold if least is None else least
     encoded = encode_texts(HashingEncoder(), DistinctTexts.of(texts), silent, guards)
-    every = encoded.similar(threshold, silent)
-    out = reasons(encoded, threshold, (), every.left, every.right).any(axis=1)
+    every = encoded.similar(least, silent)
+    out = reasons(encoded, least, (), every.left, every.right).any(axis=1)
     found, ruled_out = (SimilarPairs(every.left[r], every.right[r], every.similarity[r]) for r in (~out, out))
-    return encoded, found, ruled_out, draw_candidates(encoded, found, ruled_out, threshold, floor, silent)
+    return encoded, found, ruled_out, draw_candidates(encoded, found, ruled_out, threshold, least, floor, silent)
 
 
 def band_sizes(drawn):
@@ -51,6 +52,18 @@ def test_every_pair_down_to_the_floor_is_in_one_band():
     for band in range(drawn.band.max()):
         assert drawn.score[drawn.band == band].min() >= drawn.score[drawn.band == band + 1].max()
         assert (drawn.band == band).sum() == min(100, band_sizes(drawn)[band])
+
+
+def test_possible_pairs_are_bands_of_their_own_and_counted_in_large_exports(monkeypatch):
+    monkeypatch.setattr(module, "_TEXTS", 100)
+    _, found, _, drawn = drawn_of(texts_of(400), threshold=0.9, least=0.7)
+    sizes = band_sizes(drawn)
+    assert len(sizes) == 5 + 3 + 3
+    assert sum(sizes[band] for band in range(5)) == (found.similarity >= 0.9).sum() > 0
+    assert sum(sizes[band] for band in range(5, 8)) == (found.similarity < 0.9).sum() > 0
+    assert drawn.score[(drawn.band >= 5) & (drawn.band < 8)].min() >= 0.7
+    assert drawn.counted.tolist() == (drawn.band < 8).tolist()
+    assert drawn_of(texts_of(90))[-1].counted.all()
 
 
 def test_the_bands_take_turns():

@@ -181,6 +181,19 @@ def test_any_name_of_a_reviewer_and_no_other_label(path):
         assert TWO not in reviews.labels()
 
 
+def test_requests_are_numbered_and_the_same_one_is_no_new_one(path):
+    with ReviewStore(path) as store:
+        assert store.request_number("a") == 1
+        assert store.request_number("b") == 1  # nobody has had an answer yet
+        store.record_request("b")
+        store.record_request("b")
+        assert (store.request_number("b"), store.request_number("a")) == (1, 2)
+        store.record_request("a")
+    with ReviewStore(path) as store:
+        assert [store.request_number(digest) for digest in "abc"] == [2, 1, 3]
+        assert store.labels() == {}
+
+
 def test_the_time_of_a_label_is_in_utc(path):
     with ReviewStore(path) as reviews:
         for key in (ONE, TWO, THREE):

@@ -6,10 +6,13 @@ are many and nearly all different, so they are drawn in bands, as many in each (
 weighs the number of pairs in its band over the number of labels in it.
 
 - Pairs at or above the threshold: five bands of equally many pairs. All that the search finds are known.
+- Possible pairs, below it and at or above the threshold of the detector: three such bands. All are known too.
 - Pairs that guards rule out: a band of their own. All are known.
-- Pairs below the threshold, down to where few are duplicates: four bands of equal width. Of large exports only those of
-  2,000 texts drawn at random are looked at; a pair is among them with the chance 1 - (1 - f)^2, where f is the share of
-  the texts drawn, so their number in all is estimated as the number seen divided by this chance.
+- Pairs below the threshold of the detector, down to where few are duplicates: three bands of equal width. Of large
+  exports only those of 2,000 texts drawn at random are looked at; a pair is among them with the chance 1 - (1 - f)^2,
+  where f is the share of the texts drawn, so their number in all is estimated as the number seen divided by this
+  chance. The estimate is right on average, but pairs that share texts are seen or missed together (a family of texts
+  that differ in one word), which no label tells. So these bands are not `counted`, and certify nothing.
 
 Everything is drawn by hashes of the texts: the same pairs, whatever the order of the rows.
 """
@@ -38,10 +41,10 @@ __all__ = ["CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "draw_candidates", "
 
 CANDIDATE_COLUMNS = (
     *("key", "left_id", "right_id", "left_row", "right_row"),
-    *("score", "band", "band_pairs", "left_text", "right_text"),
+    *("score", "band", "band_pairs", "counted", "left_text", "right_text"),
 )
 _DRAWN = 100  # pairs of a band: more than anyone labels at a sitting
-_BANDS_ABOVE, _BANDS_BELOW = 5, 4
+_BANDS_ABOVE, _BANDS_POSSIBLE, _BANDS_BELOW = 5, 3, 3
 _TEXTS = 2_000
 _ROWS, _COLUMNS = 256, 16_384  # compared in one go
 
@@ -52,6 +55,7 @@ class DrawnPairs:
 
     left, right: (m,) int64 numbers of forms.  key: 32 hexadecimal digits for the two texts of each.
     score: (m,) float32.  band: (m,) int64 from 0.  band_pairs: (m,) float64, how many pairs of the export are in it.
+    counted: (m,) bool, whether all of these were looked at; else their number is an estimate.
     """
 
     key: tuple[str, ...]
@@ -60,6 +64,7 @@ class DrawnPairs:
     score: NDArray[np.float32]
     band: NDArray[np.int64]
     band_pairs: NDArray[np.float64]
+    counted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +77,7 @@ class Candidates(Frozen):
     key: 32 hexadecimal digits for the two canonical texts of each.  left_id, right_id: ids of rows with these texts.
     left_row, right_row: (n,) int64 row numbers from 0.  score: (n,) float32 in [-1, 1], what a threshold is compared
     with.  band: (n,) int64 from 0.  band_pairs: (n,) float64, how many pairs of the export are in the band.
+    counted: (n,) bool, whether all of these were looked at; else their number is an estimate.
     left_text, right_text: as they came.
     """
 
@@ -83,6 +89,7 @@ class Candidates(Frozen):
     score: NDArray[np.float32]
     band: NDArray[np.int64]
     band_pairs: NDArray[np.float64]
+    counted: NDArray[np.bool_]
     left_text: tuple[str, ...]
     right_text: tuple[str, ...]
 
@@ -93,7 +100,8 @@ class Candidates(Frozen):
         """Yield the cells of candidates.csv, under `CANDIDATE_COLUMNS`; rows are numbered from 1 there."""
         columns = (
             *(self.key, self.left_id, self.right_id, (self.left_row + 1).tolist(), (self.right_row + 1).tolist()),
-            *(map(str, self.score), self.band.tolist(), self.band_pairs.tolist(), self.left_text, self.right_text),
+            *(map(str, self.score), self.band.tolist(), self.band_pairs.tolist()),
+            *(np.where(self.counted, "yes", "no").tolist(), self.left_text, self.right_text),
         )
         for cells in zip(*columns, strict=True):
             yield tuple(str(cell) for cell in cells)
@@ -120,6 +128,7 @@ class Candidates(Frozen):
                 score=np.array(column["score"], dtype=np.float32),
                 band=np.array(column["band"], dtype=np.int64),
                 band_pairs=np.array(column["band_pairs"], dtype=np.float64),
+                counted=np.array([cell == "yes" for cell in column["counted"]], dtype=np.bool_),
                 left_text=tuple(column["left_text"]),
                 right_text=tuple(column["right_text"]),
             )
@@ -129,6 +138,7 @@ class Candidates(Frozen):
             np.all(np.abs(found.score) <= 1)
             and np.all(found.band >= 0)
             and np.all(np.isfinite(found.band_pairs) & (found.band_pairs >= 1))
+            and set(column["counted"]) <= {"yes", "no"}
             and len(set(found.key)) == len(found.key)
             and all(map(_is_key, found.key, found.left_text, found.right_text))
         )
@@ -142,23 +152,27 @@ def draw_candidates(
     found: SimilarPairs,
     ruled_out: SimilarPairs,
     threshold: float,
+    least: float,
     floor: float,
     progress: Progress,
 ) -> DrawnPairs:
     """Draw the pairs of forms to be labelled.
 
-    found: all pairs at or above the threshold that are duplicates.  ruled_out: those that guards rule out.  floor: the
-    cosine below which no pairs are drawn.
+    found: all pairs from the cosine `least` on, at most the threshold, that no guard rules out.  ruled_out: all that
+    guards rule out there.  floor: the cosine below which no pairs are drawn.
     """
     hashes = _hashes(texts.forms)
-    bands = _known_bands(found, hashes)
+    above = found.similarity >= threshold
+    bands = _known_bands(_some(found, above), _BANDS_ABOVE, hashes)
+    bands += _known_bands(_some(found, ~above), _BANDS_POSSIBLE, hashes)
     if len(ruled_out):
         bands.append(_Band(len(ruled_out)).with_pairs(ruled_out.left, ruled_out.right, hashes))
-    bands += [band for band in _bands_below(texts, threshold, floor, hashes, progress) if len(band.left)]
+    bands += [band for band in _bands_below(texts, least, floor, hashes, progress) if len(band.left)]
     left, right = (np.concatenate([getattr(band, side) for band in bands] or [_NONE]) for side in ("left", "right"))
     number = np.repeat(np.arange(len(bands)), [len(band.left) for band in bands])
     turn = np.concatenate([np.arange(len(band.left)) for band in bands] or [_NONE])
     pairs = np.array([band.pairs for band in bands], dtype=np.float64)
+    counted = np.array([band.counted for band in bands], dtype=np.bool_)
     key = [pair_key(texts.forms[i], texts.forms[j]) for i, j in zip(left.tolist(), right.tolist(), strict=True)]
     # In each round every band has its turn, in an order that does not tell which is which. The hashes would: of a large
     # band the smallest are smaller than of a small one.
@@ -171,7 +185,8 @@ def draw_candidates(
         right=right,
         score=texts.score(left, right, similarity),
         band=number.astype(np.int64),
-        band_pairs=pairs[number] if len(pairs) else np.zeros(0),
+        band_pairs=pairs[number],
+        counted=counted[number],
     )
 
 
@@ -179,10 +194,11 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 
 class _Band:
-    """Some pairs, of which those with the smallest hashes are drawn."""
+    """Some pairs, of which those with the smallest hashes are drawn; their number, counted or estimated."""
 
-    def __init__(self, pairs: float) -> None:
+    def __init__(self, pairs: float, *, counted: bool = True) -> None:
         self.pairs = pairs
+        self.counted = counted
         self.left: NDArray[np.integer[Any]] = _NONE
         self.right: NDArray[np.integer[Any]] = _NONE
         self.order = np.zeros(0, dtype=np.uint64)
@@ -201,11 +217,16 @@ class _Band:
         return self
 
 
-def _known_bands(found: SimilarPairs, hashes: NDArray[np.uint64]) -> list[_Band]:
-    """Return bands of equally many pairs, the most similar first; pairs of one similarity are in one band."""
+def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
+    return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
+
+
+def _known_bands(found: SimilarPairs, count: int, hashes: NDArray[np.uint64]) -> list[_Band]:
+    """Return at most `count` bands of equally many pairs, the most similar first; pairs of one similarity are in one
+    band."""
     if not len(found):
         return []
-    ranks = np.linspace(0, len(found), _BANDS_ABOVE + 1)[1:-1].astype(np.int64)
+    ranks = np.linspace(0, len(found), count + 1)[1:-1].astype(np.int64)
     edges = np.unique(np.sort(found.similarity)[ranks])  # each is the lowest similarity of a band
     number = len(edges) - np.searchsorted(edges, found.similarity, side="right")
     bands = []
@@ -217,14 +238,14 @@ def _known_bands(found: SimilarPairs, hashes: NDArray[np.uint64]) -> list[_Band]
 
 
 def _bands_below(
-    texts: EncodedTexts, threshold: float, floor: float, hashes: NDArray[np.uint64], progress: Progress
+    texts: EncodedTexts, least: float, floor: float, hashes: NDArray[np.uint64], progress: Progress
 ) -> list[_Band]:
-    """Return bands of equal width from the threshold down to the floor, the most similar first."""
+    """Return bands of equal width from the cosine `least` down to the floor, the most similar first."""
     n = len(texts.forms)
-    if not floor < threshold or not n:
+    if not floor < least or not n:
         return []
-    edges = np.linspace(threshold, floor, _BANDS_BELOW + 1)
-    bands = [_Band(0.0) for _ in range(_BANDS_BELOW)]
+    edges = np.linspace(least, floor, _BANDS_BELOW + 1)
+    bands = [_Band(0.0, counted=n <= _TEXTS) for _ in range(_BANDS_BELOW)]
     drawn = np.sort(np.argsort(hashes, kind="stable")[:_TEXTS])
     is_drawn = np.zeros(n, dtype=np.bool_)
     is_drawn[drawn] = True
@@ -248,7 +269,7 @@ def _bands_below(
                 doubtful = np.abs(similarity[:, None] - edges).min(axis=1) <= error
                 similarity[doubtful] = texts.vectors.similarity(left[doubtful], right[doubtful])
                 band = np.searchsorted(-edges, -similarity, side="right") - 1
-                band[similarity >= threshold] = -1
+                band[similarity >= least] = -1
                 for which in range(_BANDS_BELOW):
                     there = band == which
                     seen[which] += there.sum()

@@ -45,7 +45,8 @@ class Reviewed(Frozen):
     float64, how many pairs of the export each stands for.  unsure: how many are labelled that.  elsewhere: labels of
     pairs that were not drawn here, or stand behind a gap, and are left out.  drawn: how many pairs there are to label.
     floor: the score from which every pair of the export had a chance to be drawn. Guards may lower a score beyond it,
-    and no threshold accepts those pairs alone.
+    and no threshold accepts those pairs alone.  counted_from: at least that, the score from which all pairs of the
+    export were looked at; below it nothing can be certified (`dupdetect.review.candidates`).
     """
 
     score: NDArray[np.float32]
@@ -55,6 +56,7 @@ class Reviewed(Frozen):
     elsewhere: int
     drawn: int
     floor: float
+    counted_from: float
 
     @classmethod
     def of(cls, candidates: Candidates, labels: Mapping[str, str], guards: Guards | None) -> Reviewed:
@@ -77,6 +79,8 @@ class Reviewed(Frozen):
         # A guard gives many pairs this very score, whatever their cosine.
         lowered = np.zeros(len(score), np.bool_) if guards is None else score == np.float32(guards.cap)
         floor = float(score[~lowered].min(initial=1.0))
+        counted = candidates.counted
+        counted_from = floor if counted.all() else float(score[~lowered & counted].min(initial=np.inf))
         return cls(
             score=np.where(score[rows] < floor, np.float32(-np.inf), score[rows]),
             label=np.array([given == "duplicate" for given in verdict], dtype=np.bool_),
@@ -85,6 +89,7 @@ class Reviewed(Frozen):
             elsewhere=len(labels) - len(rows),
             drawn=len(candidates),
             floor=floor,
+            counted_from=counted_from,
         )
 
     def __len__(self) -> int:
@@ -115,11 +120,14 @@ def _in_turn(candidates: Candidates, labels: Mapping[str, str]) -> NDArray[np.in
     return np.array(rows, dtype=np.int64)
 
 
-def refit(reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion = _CERTIFIED) -> Calibration:
+def refit(
+    reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion = _CERTIFIED, request: int = 1
+) -> Calibration:
     """Return the calibration that the labels of a review give.
 
     encoder: the fingerprint of the encoder that the scores come from.  source: the name of the export.
     criterion: by default the lowest threshold with a certified precision of 0.95 among all pairs of the export.
+    request: which request for a certificate on these labels this is, from 1 (`dupdetect.review.certified`).
 
     Raises CalibrationError for fewer than 20 labels of a kind, UnreachableCriterionError when no threshold meets the
     criterion; both count in labels.
@@ -144,12 +152,20 @@ def refit(reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion
         )
     threshold = None
     if isinstance(criterion, MinPrecision):
+        counted = reviewed.score >= reviewed.counted_from
+        if not counted.any():
+            raise CalibrationError(
+                "No labelled pair reaches the threshold of the detector that drew them, and below it so large an "
+                "export was looked at in part only, which certifies nothing. Run `dupdetect dedupe` with a lower "
+                "threshold and review that, or ask for a recall (min_recall=0.9), for which nothing is certified."
+            )
         threshold = certified_threshold(
             criterion,
-            reviewed.score[can_be_accepted],
-            reviewed.label[can_be_accepted],
-            reviewed.weight[can_be_accepted],
+            reviewed.score[counted],
+            reviewed.label[counted],
+            reviewed.weight[counted],
             drawn=reviewed.drawn,
+            request=request,
         )
     order = np.lexsort((reviewed.weight, reviewed.label, -reviewed.score))
     repeats = reviewed.repeats[order]
@@ -166,11 +182,12 @@ def refit(reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion
 
 
 def certificate(
-    reviewed: Reviewed, calibration: Calibration, criterion: Criterion, source: str, conflicts: int
+    reviewed: Reviewed, calibration: Calibration, criterion: Criterion, source: str, conflicts: int, request: int = 1
 ) -> dict[str, Any]:
     """Return what the labels say about the threshold, as JSON values; "statement" is that in sentences, a line each.
 
     criterion: what the calibration was fitted for.  conflicts: pairs that reviewers disagree on, which count as unsure.
+    request: as for `refit`.
     """
     threshold, labels = calibration.threshold, len(reviewed)
     recall = reviewed.recall(threshold)
@@ -187,6 +204,9 @@ def certificate(
         f"{reviewed.floor:.2f}",
         f"labels: {duplicates:,} duplicates, {labels - duplicates:,} different ({reviewed.unsure:,} of them unsure)",
     ]
+    certified = isinstance(criterion, MinPrecision)
+    if certified and request > 1:
+        statement.append(f"request {request:,} for a certificate on these labels: all of them share the allowed error")
     if conflicts:
         pairs = "pair that its reviewers disagree" if conflicts == 1 else "pairs that their reviewers disagree"
         statement.append(f"unsure among them: {conflicts:,} {pairs} on")
@@ -198,7 +218,8 @@ def certificate(
         "encoder": calibration.encoder,
         "threshold": threshold,
         "criterion": criterion_to_dict(criterion),
-        "certified": isinstance(criterion, MinPrecision),
+        "certified": certified,
+        "request": request if certified else None,
         "recall_estimated": recall,
         "lowest_score_drawn": reviewed.floor,
         "labels": labels,

@@ -4,6 +4,9 @@ The file is an SQLite database with a list of events: a reviewer gave a pair a l
 worked out from the list: the latest label of each reviewer that was not taken back. So a label given by mistake, the
 reviewer's second thoughts and the time of each stay on record.
 
+The file also knows how many certificates were asked for: each answer is a look at the labels, and all of them share the
+error that one is allowed (`dupdetect.review.certified`).
+
 A pair is named by its key (`dupdetect.review.candidates.pair_key`), which depends on its two texts alone: labels
 outlive the export that they were given for. The file holds no text.
 
@@ -41,6 +44,9 @@ _PATIENCE = 30.0  # seconds to wait for another process, which holds the file fo
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time TEXT NOT NULL, reviewer TEXT NOT NULL, "
     "key TEXT NOT NULL, label TEXT NOT NULL, takes_back INTEGER, checksum BLOB NOT NULL)"
+)
+_REQUESTS = (
+    "CREATE TABLE IF NOT EXISTS requests (number INTEGER PRIMARY KEY, time TEXT NOT NULL, digest TEXT NOT NULL UNIQUE)"
 )
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: no file can hold them
 
@@ -137,6 +143,27 @@ class ReviewStore:
         """Return the label that one reviewer gave each pair, by key; the keys are sorted."""
         name = _name(reviewer)
         return {key: given[name] for key, given in self._by_pair().items() if name in given}
+
+    def request_number(self, digest: str) -> int:
+        """Return which request for a certificate on these labels this is, from 1: the next one, or where it was made
+        before (`record_request`), its number then.
+
+        digest: of all that the answer depends on.
+        """
+        with self._explained():
+            if not self._file.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone():
+                return 1
+            known = self._file.execute("SELECT number FROM requests WHERE digest = ?", (digest,)).fetchone()
+            if known is None:
+                known = self._file.execute("SELECT coalesce(max(number), 0) + 1 FROM requests").fetchone()
+        return int(known[0])
+
+    def record_request(self, digest: str) -> None:
+        """Keep that this request has had its answer, a certificate or a refusal."""
+        with self._writing():
+            self._file.execute(_REQUESTS)
+            time = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._file.execute("INSERT OR IGNORE INTO requests (time, digest) VALUES (?, ?)", (time, digest))
 
     def _by_pair(self) -> dict[str, dict[str, Label]]:
         """Return key -> reviewer -> the latest label, both sorted, whatever the order in which labels came."""
