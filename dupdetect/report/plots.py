@@ -48,7 +48,7 @@ def similarity_figure(result: Result, lowered: float | None) -> Figure | None:
     different = ~result.pairs.same_text
     found = _counted(result.pairs.similarity[different], threshold)
     out = {} if result.ruled_out is None else _counted(result.ruled_out.similarity, threshold)
-    below = {} if result.candidates is None else _below(result.candidates, threshold, lowered)
+    below = {} if result.candidates is None else _below(result.candidates, result, lowered)
     if not (found or out or below):
         return None
     last_place = max(0, math.ceil((1 - threshold) / BIN_WIDTH - 1e-9) - 1)
@@ -77,7 +77,9 @@ def similarity_figure(result: Result, lowered: float | None) -> Figure | None:
         cells = (f"{counts.get(place, 0.0):,.0f}" for counts in (found, out))
         rows.append((f"{low:.3f} to {high:.3f}", estimated, *cells))
     body.append(plot.line([(threshold, 0), (threshold, top)], "ink dashed"))
-    key = [("area first", f"{sum(found.values()):,.0f} at or above the threshold: duplicates")]
+    confirmed = int((result.pairs.similarity[different] < threshold).sum())
+    said = f", and {confirmed:,} below that people call duplicates" if confirmed else ""
+    key = [("area first", f"{sum(found.values()) - confirmed:,.0f} at or above the threshold: duplicates{said}")]
     if out:
         key.append(("area second", f"{sum(out.values()):,.0f} ruled out"))
     words = "How many pairs have which similarity."
@@ -177,12 +179,15 @@ def _counted(
     return dict(zip(places.tolist(), np.bincount(slot, weights=weight).astype(np.float64).tolist(), strict=True))
 
 
-def _below(drawn: DrawnPairs, threshold: float, lowered: float | None) -> dict[int, float]:
-    """Return the estimated number of pairs in each bin below the threshold: a drawn pair stands for its band.
+def _below(drawn: DrawnPairs, result: Result, lowered: float | None) -> dict[int, float]:
+    """Return the estimated number of pairs in each bin below the threshold: a drawn pair stands for its band. Those
+    that count, as people call them duplicates, are left out.
 
     lowered: the score of pairs in which a guard fires. It is not their similarity, so they are not counted.
     """
+    threshold, n = result.calibration.threshold, len(result.text_of)
     some = drawn.score < threshold
+    some &= ~np.isin(drawn.left_row * n + drawn.right_row, result.pairs.left * n + result.pairs.right)
     if lowered is not None:
         some &= drawn.score != np.float32(lowered)
     if not some.any():

@@ -41,6 +41,26 @@ def test_below_the_threshold_drawn_pairs_stand_for_all(detector):
     assert estimated > 0
 
 
+def test_pairs_that_people_confirm_are_counted_once(detector):
+    strict = {"estimated_precision": 0.999}
+    drawn = detector.deduplicate(questions(), **strict).candidates
+    result = detector.deduplicate(questions(), confirmed=frozenset(drawn.key), **strict)
+    figure = similarity_figure(result, None)
+    confirmed = int((result.pairs.similarity[~result.pairs.same_text] < result.threshold).sum())
+    assert confirmed > 0
+    assert f"duplicates, and {confirmed:,} below that people call duplicates" in figure.key[0][1]
+    assert sum(numbers(row[2] for row in figure.rows)) == (~result.pairs.same_text).sum()
+    listed = set(zip(result.pairs.left.tolist(), result.pairs.right.tolist(), strict=True))
+    left = zip(result.candidates.left_row.tolist(), result.candidates.right_row.tolist(), strict=True)
+    weight = result.candidates.band_pairs / np.bincount(result.candidates.band)[result.candidates.band]
+    others = [
+        w
+        for pair, w, score in zip(left, weight, result.candidates.score, strict=True)
+        if pair not in listed and score < result.threshold
+    ]
+    assert sum(numbers(row[1] for row in figure.rows)) == pytest.approx(sum(others), rel=0.1, abs=1)
+
+
 def test_without_pairs_there_is_no_histogram(detector):
     assert similarity_figure(detector.deduplicate([]), None) is None
 
