@@ -446,6 +446,7 @@ class Detector:
         notes = (
             *(f"Queries: {note}" for note in unread(texts, truncated, query_slot).notes),
             *(f"Known questions: {note}" for note in unread(texts, truncated, corpus_slot).notes),
+            *_repeats_note(corpus_slot),
         )
         return Matches(asked, found, calibration.threshold, int(top_k), notes)
 
@@ -489,6 +490,16 @@ def _engine(engine: str | Engine, device: str) -> Engine:
 def _nearest(device: str) -> Callable[..., Neighbours]:
     """Return what finds the nearest vectors: the processor, or a graphics card."""
     return nearest if device == "cpu" else partial(nearest_on, device)
+
+
+def _repeats_note(corpus_slot: NDArray[np.int64]) -> tuple[str, ...]:
+    """Say how many known questions no match can name."""
+    written = corpus_slot[corpus_slot >= 0]
+    repeats = len(written) - len(np.unique(written))
+    if not repeats:
+        return ()
+    rows = "1 row has" if repeats == 1 else f"{repeats:,} rows have"
+    return (f"Known questions: {rows} the text of an earlier row; a match names the first row with its text.",)
 
 
 def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:

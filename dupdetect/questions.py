@@ -49,6 +49,7 @@ _BODY_NAMES = _qualified(_BODIES) | {f"{name}text" for name in _BODIES} | {"sour
 _ID_NAMES = _qualified(_IDS)
 
 _ROWS_LOOKED_AT = 1000
+_MANY_WORDS = 4  # in the name of a column
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # Chinese, Japanese and Thai are written without spaces.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]{5,}")
@@ -170,6 +171,7 @@ class Questions:
         """
         if text is None:
             columns, notes = _obvious_text_columns(table)
+            notes = [*notes, *_no_header(table, columns)]
         else:
             columns, notes = (text,) if isinstance(text, str) else tuple(text), []
         if not columns:
@@ -209,6 +211,18 @@ def questions(
     if isinstance(data, Iterable):
         return Questions.from_texts(data)
     raise InputError(f"Questions cannot be made of {type(data).__name__}. Hand in a list of texts or a data frame.")
+
+
+def _no_header(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+    """Say where the name of the text column may be a text: then the file has no header, and its first text is lost."""
+    if table.source.format != "csv" or len(columns) != 1:
+        return ()
+    if not columns[0].rstrip().endswith("?") and len(columns[0].split()) < _MANY_WORDS:
+        return ()
+    return (
+        f"The first line is taken for the names of the columns, so {columns[0]!r} is none of the texts. If it is one, "
+        "put a line with names above it.",
+    )
 
 
 def _has_columns(data: Any) -> bool:

@@ -303,6 +303,14 @@ def test_long_texts_are_counted_and_said(detector):
     assert any("2 rows have texts longer" in note for note in result.notes)
 
 
+def test_match_says_how_many_known_questions_it_cannot_name(detector):
+    known = ["a b c", "A b c", "d e f", "", " "]
+    assert detector.match(["a b c"], known).notes == (
+        "Known questions: 1 row has the text of an earlier row; a match names the first row with its text.",
+    )
+    assert detector.match(["a b c"], ["a b c", "d e f"]).notes == ()
+
+
 def test_what_was_read_in_part_is_never_sure(detector):
     long = [f"w{i}" for i in range(60)]
     ends = [" ".join(long), " ".join([*long, "cancel", "it"])]

@@ -318,3 +318,20 @@ class TestWhateverHoldsTexts:
     def test_a_frame_without_columns(self):
         with pytest.raises(EmptyInputError):
             questions({})
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("1,How do I pay?", True),
+        ("1,please send it to me", True),
+        ("1,my message", False),
+        ("id,question", False),
+    ],
+)
+def test_a_first_line_that_may_be_a_text_is_told(tmp_path, header, said):
+    file = tmp_path / "export.csv"
+    file.write_text(f"{header}\n2,how do i pay now\n3,where is my parcel\n", encoding="utf-8")
+    notes = Questions.read(file).notes
+    assert any(note.startswith("The first line is taken for the names of the columns") for note in notes) == said
+    assert not any("first line" in note for note in Questions.read(file, text=header.partition(",")[2]).notes)
