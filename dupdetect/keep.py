@@ -1,7 +1,8 @@
 """Which of several duplicates should stay: the keep policies.
 
 A policy only orders the rows; `clustering.resolve` then keeps the first row that it can. Rows that a policy cannot tell
-apart are ordered by their content, so that shuffling a file changes nothing but what the policy says about order.
+apart are ordered by their content, so that shuffling a file changes nothing but what the policy says about order: of
+texts that are the same but for how they are written the longest comes first, and small letters before capitals.
 """
 
 from __future__ import annotations
@@ -72,8 +73,9 @@ def row_ranks(
         assert keep.column is not None  # noqa: S101 - parse_keep
         preference, notes = _by_column(keep, keep.column, questions)
 
-    def key(row: int) -> tuple[float, str, str]:
-        return preference[row], forms[row], questions.texts[row]
+    def key(row: int) -> tuple[float, str, int, str]:
+        text = questions.texts[row]
+        return preference[row], forms[row], -len(text), text.swapcase()
 
     order: list[int] = []
     for _, alike in itertools.groupby(sorted(range(n), key=key), key):

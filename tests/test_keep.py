@@ -145,3 +145,10 @@ def test_unknown_policies(detector, keep):
 def test_a_column_that_is_not_there(detector):
     with pytest.raises(ColumnNotFoundError):
         detector.deduplicate({"text": ["a"]}, text="text", keep="max:votes")
+
+
+@pytest.mark.parametrize("policy", ["longest", "medoid"])
+def test_of_one_text_the_row_that_is_written_out_stays(detector, policy):
+    texts = ["HOW DO I PAY", "how do i pay", "How do I pay??", "where is it"]
+    assert detector.deduplicate(texts, keep=policy).kept.tolist() == [False, False, True, True]
+    assert detector.deduplicate(texts[:2], keep=policy).kept.tolist() == [False, True]
