@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["index"]
 
+_SHOWN_COLUMNS = 5
+
 
 @click.group(short_help="Keep known questions in a folder, and ask it.")
 def index() -> None:
@@ -108,6 +110,12 @@ def add(
         for note in dict.fromkeys((*questions.notes, *added.notes)):
             if not note.startswith("Rows are identified by their numbers"):
                 click.echo(f"Note: {printable(note)}", err=True)
+        kept = {*questions.text_columns, id_column or questions.id_column, label}
+        if others := [name for name in questions.table.selectors if name not in kept]:
+            some = ", ".join(others[:_SHOWN_COLUMNS]) + (", ..." if len(others) > _SHOWN_COLUMNS else "")
+            click.echo(
+                printable(f"Note: The index keeps texts, ids and labels, and no other columns ({some})."), err=True
+            )
         if id_column is None and questions.id_column is None:
             click.echo("Note: No column identifies the questions, so they get new numbers.", err=True)
         say_cache_use(known.detector)

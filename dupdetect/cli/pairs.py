@@ -114,7 +114,8 @@ def split(
 ) -> None:
     """Split labelled PAIRS so that no question stands in two splits.
 
-    Writes train.csv, validation.csv, calibration.csv, test.csv and report.json, and prints what was checked.
+    Writes train.csv, validation.csv, calibration.csv, test.csv (question1, question2, label and group; other columns of
+    PAIRS are left out) and report.json, and prints what was checked.
 
     \b
     dupdetect split pairs.csv -o splits

@@ -127,6 +127,14 @@ def test_remove_takes_ids_from_a_pipe_too(faq, folder):
     ]
 
 
+def test_columns_that_the_index_does_not_keep_are_named(folder, call):
+    (folder / "more.csv").write_text("number,question,answer,votes\n9,Where is my parcel now?,Here,3\n")
+    _, err = call("add", "faq", "more.csv", "--text", "question", "--id", "number", "--fast")
+    assert "Note: The index keeps texts, ids and labels, and no other columns (answer, votes).\n" in err
+    _, err = call("add", "faq2", "more.csv", "--text", "question", "--id", "number", "--label", "answer", "--fast")
+    assert "no other columns (votes).\n" in err
+
+
 def test_remove_of_what_is_not_there_changes_nothing(faq, call):
     _, err = call("remove", faq, "1", "17", status=1)
     assert err == "Error: The index faq has no question with the id '17'. Nothing was changed.\n"
