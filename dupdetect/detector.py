@@ -353,9 +353,9 @@ class Detector:
         All other pairs are compared as wholes, and so are all where this is False or the search is approximate. A note
         says whether there are such texts.
         estimated_precision: take for duplicates the most similar pairs only, so many that this share of them, in
-        (0, 1), are duplicates by their probabilities, and list the others at or above the threshold as `possible`. None
-        for all that reach the threshold. The command line asks for 0.95, unless the threshold was chosen for a
-        precision or a recall, or by hand.
+        (0, 1), are duplicates by their probabilities, and list the others at or above the threshold as `possible`; so
+        are pairs with a text that the encoder does not read to its end. None for all that reach the threshold. The
+        command line asks for 0.95, unless the threshold was chosen for a precision or a recall, or by hand.
         engine: "local" works with the cores of this machine, "ray" with a Ray cluster, which is started on this machine
         alone unless the caller has called `ray.init` (needs the extra `cluster`); `dupdetect.engines.RayEngine` says
         what else there is to choose. The result is the same.

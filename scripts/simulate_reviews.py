@@ -76,7 +76,7 @@ class Pool:
 
 
 def bands(similarity: NDArray[np.float32], score: NDArray[np.float32], calibration: Calibration) -> NDArray[np.int64]:
-    """Return the band of each pair: five of equally many that are accepted, one that guards rule out, four below."""
+    """Return the band of each pair: five of equally many that are accepted, one that guards rule out, three below."""
     threshold = calibration.threshold
     steps = np.linspace(-1, 1, 2001)
     floor = steps[np.searchsorted(calibration.probability(steps), FLOOR)]
@@ -87,8 +87,8 @@ def bands(similarity: NDArray[np.float32], score: NDArray[np.float32], calibrati
     comparable = np.isfinite(score)
     band[comparable & (similarity >= threshold) & (score < threshold)] = 5
     below = comparable & (similarity < threshold) & (similarity >= floor)
-    edges = np.linspace(threshold, floor, 5)
-    band[below] = 5 + np.clip(np.searchsorted(-edges, -similarity[below].astype(np.float64), side="right"), 1, 4)
+    edges = np.linspace(threshold, floor, 4)
+    band[below] = 5 + np.clip(np.searchsorted(-edges, -similarity[below].astype(np.float64), side="right"), 1, 3)
     drawn = band >= 0
     band[drawn] = np.unique(band[drawn], return_inverse=True)[1]
     return band
