@@ -29,7 +29,7 @@ from dupdetect.progress import Progress
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication
 from dupdetect.review.candidates import draw_candidates, pair_key
-from dupdetect.row_results import among, as_far_as_read, by_row, first_rows
+from dupdetect.row_results import among, as_far_as_read, by_row, first_rows, read_in_part
 from dupdetect.ruled_out import REASONS, reasons
 from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
@@ -115,12 +115,10 @@ def deduplicated(
     if pairs is not None and ruled_out is not None and estimated_precision is not None and not too_many:
         alike = texts.score(pairs.left, pairs.right, pairs.similarity)
         possible_from = calibration.threshold
-        calibration = calibration.estimated(
-            alike[~(truncated[pairs.left] | truncated[pairs.right])], estimated_precision
-        )
+        calibration = calibration.estimated(alike[~read_in_part(truncated, pairs)], estimated_precision)
         sure = as_far_as_read(alike, truncated, pairs, possible_from) >= calibration.threshold
         half_read = int((~sure & (alike >= calibration.threshold)).sum())
-        pairs, possible = _some(pairs, sure), _some(pairs, ~sure)
+        pairs, possible = pairs.where(sure), pairs.where(~sure)
     drawn = None
     if found is not None and ruled_out is not None:
         by_guards = _by_guards_alone(found, *ruled_out)
@@ -134,7 +132,7 @@ def deduplicated(
             pairs, ruled_out, possible = _counting(merged(texts), pairs, ruled_out, possible)
         if confirmed:
             listed = [pairs, ruled_out[0], *([] if possible is None else [possible])]
-            certain = _in_order([_some(some, _of_keys(texts, some, confirmed)) for some in listed])
+            certain = _in_order([some.where(_of_keys(texts, some, confirmed)) for some in listed])
             pairs, ruled_out, possible = _counting(certain, pairs, ruled_out, possible)
     with _timed(seconds, "cluster"):
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress, engine, stays)
@@ -280,11 +278,7 @@ def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tup
         ]
     )
     out: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
-    return _some(pairs, ~out), (_some(pairs, out), found[out])
-
-
-def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
-    return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
+    return pairs.where(~out), (pairs.where(out), found[out])
 
 
 def _counting(
@@ -296,9 +290,9 @@ def _counting(
     """Return the pairs that count, these among them, those that are ruled out, and the possible ones."""
     left = ~among(ruled_out[0], these)
     return (
-        _in_order([_some(pairs, ~among(pairs, these)), these]),
-        (_some(ruled_out[0], left), ruled_out[1][left]),
-        None if possible is None else _some(possible, ~among(possible, these)),
+        _in_order([pairs.where(~among(pairs, these)), these]),
+        (ruled_out[0].where(left), ruled_out[1][left]),
+        None if possible is None else possible.where(~among(possible, these)),
     )
 
 
@@ -338,14 +332,14 @@ def _by_guards_alone(
     seem to be right nearly always.
     """
     guards: NDArray[np.bool_] = np.logical_or.reduce(why[:, : len(GUARDS)], axis=1)
-    told_apart = _some(ruled_out, np.logical_not(guards))
+    told_apart = ruled_out.where(np.logical_not(guards))
     return (
         SimilarPairs(
             np.concatenate([pairs.left, told_apart.left]),
             np.concatenate([pairs.right, told_apart.right]),
             np.concatenate([pairs.similarity, told_apart.similarity]),
         ),
-        _some(ruled_out, guards),
+        ruled_out.where(guards),
     )
 
 

@@ -163,8 +163,13 @@ def as_far_as_read(
 ) -> NDArray[np.float32]:
     """Return the scores of pairs; of those with a text that was not read to its end no more than what makes a pair a
     possible duplicate, as nobody knows how it ends."""
-    half_read = truncated[pairs.left] | truncated[pairs.right]
-    return np.where(half_read, np.minimum(score, np.float32(possible_from)), score)
+    return np.where(read_in_part(truncated, pairs), np.minimum(score, np.float32(possible_from)), score)
+
+
+def read_in_part(truncated: NDArray[np.bool_], pairs: SimilarPairs) -> NDArray[np.bool_]:
+    """Return (m,) bool: which of the pairs have a text that the encoder has not read to its end."""
+    half: NDArray[np.bool_] = truncated[pairs.left] | truncated[pairs.right]
+    return half
 
 
 def _possible_pairs(

@@ -20,6 +20,7 @@ _FIRST_TEST = 60
 _TESTS_PER_DOUBLING = 16
 _TESTS_PER_START = 32
 _FEWEST_SEEN = 20
+"""Most similar pairs that say something of how many labels would do; fewer say too little."""
 
 
 def certified_cut(criterion: MinPrecision, sample: CalibrationSample, cuts: Curve, prevalence: float) -> int:

@@ -163,8 +163,8 @@ def draw_candidates(
     """
     hashes = _hashes(texts.forms)
     above = found.similarity >= threshold
-    bands = _known_bands(_some(found, above), _BANDS_ABOVE, hashes)
-    bands += _known_bands(_some(found, ~above), _BANDS_POSSIBLE, hashes)
+    bands = _known_bands(found.where(above), _BANDS_ABOVE, hashes)
+    bands += _known_bands(found.where(~above), _BANDS_POSSIBLE, hashes)
     if len(ruled_out):
         bands.append(_Band(len(ruled_out)).with_pairs(ruled_out.left, ruled_out.right, hashes))
     bands += [band for band in _bands_below(texts, least, floor, hashes, progress) if len(band.left)]
@@ -215,10 +215,6 @@ class _Band:
         first = np.argsort(order)
         self.left, self.right, self.order = left[first], right[first], order[first]
         return self
-
-
-def _some(pairs: SimilarPairs, rows: NDArray[np.bool_]) -> SimilarPairs:
-    return SimilarPairs(pairs.left[rows], pairs.right[rows], pairs.similarity[rows])
 
 
 def _known_bands(found: SimilarPairs, count: int, hashes: NDArray[np.uint64]) -> list[_Band]:

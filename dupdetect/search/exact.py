@@ -65,6 +65,10 @@ class SimilarPairs:
     def __len__(self) -> int:
         return len(self.left)
 
+    def where(self, rows: NDArray[np.bool_]) -> SimilarPairs:
+        """Return some of the pairs: those at which `rows`, (m,) bool, is True."""
+        return SimilarPairs(self.left[rows], self.right[rows], self.similarity[rows])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
