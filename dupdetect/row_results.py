@@ -201,6 +201,7 @@ def _candidates(asked: Questions, first: NDArray[np.int64], drawn: DrawnPairs) -
         left_row=left,
         right_row=right,
         score=drawn.score,
+        kind=drawn.kind,
         band=drawn.band,
         band_pairs=drawn.band_pairs,
         counted=drawn.counted,

@@ -59,8 +59,20 @@ class Pool:
         row = np.concatenate(rows)[np.argsort(np.concatenate(turn), kind="stable")]
         text = tuple(map(str, row.tolist()))
         size = np.bincount(self.band[self.band >= 0]).astype(np.float64)
-        columns = (self.score[row], self.band[row], size[self.band[row]], np.ones(len(row), dtype=np.bool_))
-        candidates = Candidates(text, text, text, row, row, *columns, text, text)
+        candidates = Candidates(
+            key=text,
+            left_id=text,
+            right_id=text,
+            left_row=row,
+            right_row=row,
+            score=self.score[row],
+            kind=("above",) * len(row),
+            band=self.band[row],
+            band_pairs=size[self.band[row]],
+            counted=np.ones(len(row), dtype=np.bool_),
+            left_text=text,
+            right_text=text,
+        )
         gold = np.where(self.labels[row], "duplicate", "different").tolist()
         return candidates, dict(zip(text, gold, strict=True))
 

@@ -46,6 +46,7 @@ def write_candidates(folder, texts=TEXTS, first=0):
             str(n + 1),
             str(n + 51),
             scores[n % 5],
+            ("above", "possible", "ruled out", "possible", "below")[n % 5],
             str(n % 5),
             "777.25",
             "yes",
@@ -104,6 +105,29 @@ def test_keys_become_labels_in_the_order_of_the_file(review, out):
         "to calibrate, at least 20 duplicates and 20 others are needed",
     ]
     assert re.findall(r"(\d) of 5 labelled; stop whenever you like", err) == ["0", "1", "2", "3"]
+
+
+def test_only_possible_pairs_in_their_order(review, out):
+    said, err = review(out, "ynq", "--possible")
+    assert labels(out) == {1: "duplicate", 3: "different"}
+    assert re.findall(r"(\d of \d) labelled", err) == ["0 of 2", "1 of 2"]
+    assert "All possible pairs that were drawn are labelled." in err
+    assert said.splitlines() == [
+        "2 of 2 possible pairs labelled: 1 duplicate, 1 different, 0 unsure",
+        "next: the same dupdetect dedupe again, with --overwrite: it takes these labels into account",
+    ]
+    _, err = review(out, "bq", "--possible")
+    assert "All possible pairs" in err
+    said, err = review(out, "q")
+    assert "2 of 5 labelled" in err
+    assert "2 of 5 pairs labelled" in said
+    assert "no longer among those drawn" not in review(out, "q", "--possible")[0]
+
+
+def test_no_possible_pair(review, tmp_path):
+    said, err = review(write_candidates(tmp_path / "sure", TEXTS[:1]), "y", "--possible")
+    assert "No possible pairs were drawn: there is nothing to do." in err
+    assert said.strip() == "0 of 0 possible pairs labelled: 0 duplicates, 0 different, 0 unsure"
 
 
 def test_the_next_time_goes_on_where_it_was(review, out):

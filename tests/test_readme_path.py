@@ -125,12 +125,37 @@ def test_the_path_leads_from_an_export_to_answers(tmp_path):
         pytest.skip("everything else ran; that the report opens needs a browser: apt-get install chromium")
 
 
-def keys_of_the_gold_file(folder):
-    """Return the keys that a reviewer presses who knows the answers, one for each pair that was drawn."""
+def test_all_possible_pairs_decided_by_hand(tmp_path):
+    command, kept = re.search(
+        r"`(dupdetect review \S+ --possible)`.*?\) ([\d,]+) rows are kept", PAGE, re.DOTALL
+    ).groups()
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.dupdetect*"))
+    shell = Shell(tmp_path)
+    dedupe = DEDUPE.splitlines()[0]
+    shell.run(dedupe)
+    reviewed = shell.run(command, keys_of_the_gold_file(tmp_path, "possible"))
+    pairs, duplicates, others = re.search(r"all (\d+) of them \((\d+)\s+duplicates, (\d+) different\)", PAGE).groups()
+    assert f"{pairs} of {pairs} possible pairs labelled: {duplicates} duplicates, {others} different" in reviewed
+    said = shell.run(f"{dedupe} --overwrite")
+    assert f" = {kept} kept + " in said
+    group = gold(tmp_path)
+    with (tmp_path / RESULT / "questions.csv").open(encoding="utf-8", newline="") as file:
+        removed = {row["id"]: row["duplicate_of"] for row in csv.DictReader(file) if row["duplicate_of"]}
+    assert len(removed) > int(duplicates)
+    assert all(group[one] == group[other] for one, other in removed.items())
+
+
+def gold(folder):
+    """Return the group of each question's id: those of one group ask the same."""
     with (folder / "data" / "support_questions_gold.csv").open(encoding="utf-8", newline="") as file:
-        group = {row["id"]: row["group"] for row in csv.DictReader(file)}
+        return {row["id"]: row["group"] for row in csv.DictReader(file)}
+
+
+def keys_of_the_gold_file(folder, only=None):
+    """Return the keys that a reviewer presses who knows the answers, one for each pair (of a kind) that was drawn."""
+    group = gold(folder)
     with (folder / RESULT / "candidates.csv").open(encoding="utf-8", newline="") as file:
-        pairs = [(row["left_id"], row["right_id"]) for row in csv.DictReader(file)]
+        pairs = [(row["left_id"], row["right_id"]) for row in csv.DictReader(file) if only in (None, row["kind"])]
     return "".join("y" if group[left] == group[right] else "n" for left, right in pairs)
 
 

@@ -64,6 +64,19 @@ def test_possible_pairs_are_bands_of_their_own_and_counted_in_large_exports(monk
     assert drawn.score[(drawn.band >= 5) & (drawn.band < 8)].min() >= 0.7
     assert drawn.counted.tolist() == (drawn.band < 8).tolist()
     assert drawn_of(texts_of(90))[-1].counted.all()
+    kinds = ["above"] * 5 + ["possible"] * 3 + ["below"] * 3
+    assert [kinds[band] for band in drawn.band.tolist()] == list(drawn.kind)
+
+
+def test_more_is_drawn_of_possible_pairs_and_still_at_random(monkeypatch):
+    _, found, _, drawn = drawn_of(texts_of(300), threshold=0.999, least=0.6)
+    assert (found.similarity < 0.999).sum() > 1500
+    kind = np.array(drawn.kind)
+    assert (kind == "possible").sum() == 1500
+    assert (kind != "possible").sum() <= 100 * 8
+    band = drawn.band == drawn.band[kind == "possible"].max()
+    there = np.sort(found.similarity)[: int(drawn.band_pairs[band][0])]
+    assert 200 <= (drawn.score[band] > np.median(there)).sum() <= 300
 
 
 def test_the_bands_take_turns():
@@ -167,6 +180,7 @@ def test_formulas_are_defused_on_request(detector, tmp_path):
         ("score", "nan"),
         ("score", "x"),
         ("band", "-1"),
+        ("kind", "likely"),
         ("band_pairs", "0"),
         ("band_pairs", "inf"),
         ("left_row", ""),

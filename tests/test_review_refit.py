@@ -33,6 +33,7 @@ def candidates(per_band=100, bands=BANDS):
         left_row=np.zeros(n, np.int64),
         right_row=np.ones(n, np.int64),
         score=(1 - 0.1 * band - 0.1 * (turn + 0.5) / per_band).astype(np.float32),
+        kind=("above",) * n,
         band=band,
         band_pairs=np.array(bands)[band],
         counted=np.ones(n, np.bool_),

@@ -460,6 +460,11 @@ def summary(record: dict[str, Any], target: str | Path) -> str:
             *([record["estimate"]] if record["estimate"] else []),
             record["missed"],
             *([f"To find out: {_review(str(target))}"] if record["estimate"] or record["possible"] else []),
+            *(
+                [f"To decide possible pairs one by one: {_review(str(target))} --possible; then dedupe again"]
+                if record["possible"] and not is_url(target)
+                else []
+            ),
             f"written to {target}/ (start with report.html)",
         ]
     )

@@ -20,7 +20,7 @@ from dupdetect.errors import InputError
 
 if TYPE_CHECKING:
     from dupdetect.review import ReviewStore
-    from dupdetect.review.candidates import Candidates
+    from dupdetect.review.candidates import Candidates, Kind
     from dupdetect.review.store import Label
 
 _LABEL_OF: dict[str, Label] = {"y": "duplicate", "n": "different", "u": "unsure"}
@@ -37,6 +37,11 @@ _KEYS = "y duplicates, n different, u unsure, b back, q stop"
     help="Who labels. Each reviewer is asked about all pairs; those that two label differently count as unsure.",
 )
 @click.option(
+    "--possible",
+    is_flag=True,
+    help="Ask only about possible pairs, those that `dupdetect dedupe` leaves for a person to decide.",
+)
+@click.option(
     "--web", is_flag=True, help="In the browser: serve the review page on this machine, and print its address."
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="With --web: the port.  [default: any free one]")
@@ -46,7 +51,7 @@ _KEYS = "y duplicates, n different, u unsure, b back, q stop"
     metavar="M",
     help="With --web: the detector folder that made OUT_DIR, where it was not a shipped one. Its page recalibrates.",
 )
-def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str | None) -> None:
+def review(folder: str, reviewer: str, possible: bool, web: bool, port: int | None, made_by: str | None) -> None:
     """Label pairs of the export that `dupdetect dedupe` wrote OUT_DIR for, to find out how right its decisions are.
 
     Shows two texts at a time, from the pairs drawn at random in OUT_DIR/candidates.csv, and nothing of what the
@@ -59,6 +64,7 @@ def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str
 
     When `dupdetect dedupe` writes the result anew, a pair that is labelled different no longer counts, and one that is
     labelled duplicate does, if it is listed there at all. All labels count for `dupdetect calibrate --from-reviews`.
+    With --possible you decide what the detector leaves open; where these pairs are very many, 1,500 drawn at random.
 
     Each label is kept in the file OUT_DIR.reviews.sqlite when its key has been pressed: stop whenever you like, and go
     on another day. Where the input is no terminal, a line is a key.
@@ -66,6 +72,7 @@ def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str
     \b
     dupdetect review export.dupdetect
     dupdetect review export.dupdetect --reviewer ana
+    dupdetect review export.dupdetect --possible
     dupdetect review export.dupdetect --web
     printf 'y\\nn\\nq\\n' | dupdetect review export.dupdetect
     dupdetect calibrate --from-reviews export.dupdetect -o my-detector
@@ -78,24 +85,26 @@ def review(folder: str, reviewer: str, web: bool, port: int | None, made_by: str
         raise click.UsageError(f"--{'model' if port is None else 'port'} goes with --web only.")
     check_here(folder)
     candidates = Candidates.read(Path(folder) / "candidates.csv")
+    only: Kind | None = "possible" if possible else None
     if web:
-        _serve(folder, reviewer, port or 0, made_by)
+        _serve(folder, reviewer, only, port or 0, made_by)
+        candidates = Candidates.read(Path(folder) / "candidates.csv")
         with ReviewStore(labels_beside(folder)) as store:
-            click.echo(printable(_summary(Candidates.read(Path(folder) / "candidates.csv"), store, reviewer, folder)))
+            click.echo(printable(_summary(candidates, store, reviewer, only, folder)))
         return
     with ReviewStore(labels_beside(folder)) as store:
         interrupted = False
         try:
-            _ask_about_all(candidates, store, reviewer)
+            _ask_about_all(candidates, store, reviewer, only)
         except (KeyboardInterrupt, click.Abort):
             interrupted = True
             _say("")
-        click.echo(printable(_summary(candidates, store, reviewer, folder)))
+        click.echo(printable(_summary(candidates, store, reviewer, only, folder)))
     if interrupted:
         raise click.exceptions.Exit(130)
 
 
-def _serve(folder: str, reviewer: str, port: int, made_by: str | None) -> None:
+def _serve(folder: str, reviewer: str, only: Kind | None, port: int, made_by: str | None) -> None:
     """Serve the review page until Ctrl-C."""
     from dupdetect.service import require_packages
 
@@ -110,23 +119,29 @@ def _serve(folder: str, reviewer: str, port: int, made_by: str | None) -> None:
     app = review_app(Path(folder), detector)
     with bind("127.0.0.1", port) as bound:
         bound.listen()
-        query = f"?{urlencode({'reviewer': reviewer.strip()})}" if reviewer.strip() else ""
+        given = {name: value for name, value in (("reviewer", reviewer.strip()), ("only", only)) if value}
+        query = f"?{urlencode(given)}" if given else ""
         _say(f"Review at http://127.0.0.1:{bound.getsockname()[1]}/review{query} (Ctrl-C stops)")
         if not serve(app, bound):
             raise InputError("The page could not be served. What is logged above says why.")
 
 
-def _ask_about_all(candidates: Candidates, store: ReviewStore, reviewer: str) -> None:
-    """Ask about each pair that this reviewer has not labelled, in their order, until there is none or to stop."""
+def _ask_about_all(candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None) -> None:
+    """Ask about each pair of a kind that this reviewer has not labelled, in order, until there is none or to stop."""
     from dupdetect.review.standing import Standing
 
     place = {key: row for row, key in enumerate(candidates.key)}
     again = None  # the pair whose label was just taken back is the next
     while True:
-        standing = Standing.of(candidates, store, reviewer)
+        standing = Standing.of(candidates, store, reviewer, only)
         row = standing.next if again is None else again
         if row is None:
-            _say("All pairs that were drawn are labelled." if place else "No pairs were drawn: there is nothing to do.")
+            pairs = "possible pairs" if only else "pairs"
+            _say(
+                f"All {pairs} that were drawn are labelled."
+                if standing.drawn
+                else f"No {pairs} were drawn: there is nothing to do."
+            )
             return
         again = None
         _say(f"\n{standing.labelled:,} of {standing.drawn:,} labelled; stop whenever you like")
@@ -212,15 +227,16 @@ def _say(line: str) -> None:
     click.echo(line, err=True, color=False if plain else None)
 
 
-def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, folder: str) -> str:
+def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None, folder: str) -> str:
     from dupdetect.results.cells import counted
     from dupdetect.review.refit import FEWEST_OF_EACH_KIND
     from dupdetect.review.standing import Standing
 
-    found = Standing.of(candidates, store, reviewer)
+    found = Standing.of(candidates, store, reviewer, only)
     by = f" by {reviewer.strip()}" if reviewer.strip() else ""
+    pairs = counted(found.drawn, "possible pair" if only else "pair")
     lines = [
-        f"{found.labelled:,} of {counted(found.drawn, 'pair')} labelled{by}: {counted(found.duplicates, 'duplicate')}, "
+        f"{found.labelled:,} of {pairs} labelled{by}: {counted(found.duplicates, 'duplicate')}, "
         f"{found.different:,} different, {found.unsure:,} unsure"
     ]
     if found.disputed:
@@ -231,7 +247,10 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, folder: 
     if found.elsewhere:
         more = counted(found.elsewhere, "more label")
         lines.append(f"{more} of pairs that are no longer among those drawn: kept, and not used")
-    if found.enough:
+    if only:
+        if found.duplicates or found.different:
+            lines.append("next: the same dupdetect dedupe again, with --overwrite: it takes these labels into account")
+    elif found.enough:
         lines.append(f"next: dupdetect calibrate --from-reviews {shlex.quote(folder)} -o FOLDER")
     elif found.labelled:
         lines.append(

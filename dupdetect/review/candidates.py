@@ -15,6 +15,9 @@ weighs the number of pairs in its band over the number of labels in it.
   that differ in one word), which no label tells. So these bands are not `counted`, and certify nothing.
 
 Everything is drawn by hashes of the texts: the same pairs, whatever the order of the rows.
+
+Possible pairs are also what a person can decide one by one, so more of them are drawn. Whoever labels nothing else
+still takes them in the order in which they were drawn, so these labels are worth as much as any.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +40,17 @@ from dupdetect.search.marked import marked_places
 from dupdetect.tables import read_table
 from dupdetect.text import canonical
 
-__all__ = ["CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "draw_candidates", "pair_key"]
+__all__ = ["CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "Kind", "draw_candidates", "pair_key"]
+
+Kind = Literal["above", "possible", "ruled out", "below"]
+"""Of a band: from the threshold on; below it, from that of the detector on; ruled out by guards; below both."""
 
 CANDIDATE_COLUMNS = (
     *("key", "left_id", "right_id", "left_row", "right_row"),
-    *("score", "band", "band_pairs", "counted", "left_text", "right_text"),
+    *("score", "kind", "band", "band_pairs", "counted", "left_text", "right_text"),
 )
 _DRAWN = 100  # pairs of a band: more than anyone labels at a sitting
+_DRAWN_POSSIBLE = 500
 _BANDS_ABOVE, _BANDS_POSSIBLE, _BANDS_BELOW = 5, 3, 3
 _TEXTS = 2_000
 _ROWS, _COLUMNS = 256, 16_384  # compared in one go
@@ -54,14 +61,15 @@ class DrawnPairs:
     """m pairs of texts in the order in which they should be asked about.
 
     left, right: (m,) int64 numbers of forms.  key: 32 hexadecimal digits for the two texts of each.
-    score: (m,) float32.  band: (m,) int64 from 0.  band_pairs: (m,) float64, how many pairs of the export are in it.
-    counted: (m,) bool, whether all of these were looked at; else their number is an estimate.
+    score: (m,) float32.  band: (m,) int64 from 0.  kind: of the band of each.  band_pairs: (m,) float64, how many pairs
+    of the export are in it.  counted: (m,) bool, whether all of these were looked at; else their number is an estimate.
     """
 
     key: tuple[str, ...]
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     score: NDArray[np.float32]
+    kind: tuple[Kind, ...]
     band: NDArray[np.int64]
     band_pairs: NDArray[np.float64]
     counted: NDArray[np.bool_]
@@ -76,7 +84,8 @@ class Candidates(Frozen):
 
     key: 32 hexadecimal digits for the two canonical texts of each.  left_id, right_id: ids of rows with these texts.
     left_row, right_row: (n,) int64 row numbers from 0.  score: (n,) float32 in [-1, 1], what a threshold is compared
-    with.  band: (n,) int64 from 0.  band_pairs: (n,) float64, how many pairs of the export are in the band.
+    with.  band: (n,) int64 from 0.  kind: of the band of each.  band_pairs: (n,) float64, how many pairs of the export
+    are in the band.
     counted: (n,) bool, whether all of these were looked at; else their number is an estimate.
     left_text, right_text: as they came.
     """
@@ -87,6 +96,7 @@ class Candidates(Frozen):
     left_row: NDArray[np.int64]
     right_row: NDArray[np.int64]
     score: NDArray[np.float32]
+    kind: tuple[Kind, ...]
     band: NDArray[np.int64]
     band_pairs: NDArray[np.float64]
     counted: NDArray[np.bool_]
@@ -100,7 +110,7 @@ class Candidates(Frozen):
         """Yield the cells of candidates.csv, under `CANDIDATE_COLUMNS`; rows are numbered from 1 there."""
         columns = (
             *(self.key, self.left_id, self.right_id, (self.left_row + 1).tolist(), (self.right_row + 1).tolist()),
-            *(map(str, self.score), self.band.tolist(), self.band_pairs.tolist()),
+            *(map(str, self.score), self.kind, self.band.tolist(), self.band_pairs.tolist()),
             *(np.where(self.counted, "yes", "no").tolist(), self.left_text, self.right_text),
         )
         for cells in zip(*columns, strict=True):
@@ -126,6 +136,7 @@ class Candidates(Frozen):
                 left_row=np.array(column["left_row"], dtype=np.int64) - 1,
                 right_row=np.array(column["right_row"], dtype=np.int64) - 1,
                 score=np.array(column["score"], dtype=np.float32),
+                kind=tuple(map(_kind, column["kind"])),
                 band=np.array(column["band"], dtype=np.int64),
                 band_pairs=np.array(column["band_pairs"], dtype=np.float64),
                 counted=np.array([cell == "yes" for cell in column["counted"]], dtype=np.bool_),
@@ -163,10 +174,10 @@ def draw_candidates(
     """
     hashes = _hashes(texts.forms)
     above = found.similarity >= threshold
-    bands = _known_bands(found.where(above), _BANDS_ABOVE, hashes)
-    bands += _known_bands(found.where(~above), _BANDS_POSSIBLE, hashes)
+    bands = _known_bands("above", found.where(above), _BANDS_ABOVE, hashes)
+    bands += _known_bands("possible", found.where(~above), _BANDS_POSSIBLE, hashes)
     if len(ruled_out):
-        bands.append(_Band(len(ruled_out)).with_pairs(ruled_out.left, ruled_out.right, hashes))
+        bands.append(_Band("ruled out", len(ruled_out)).with_pairs(ruled_out.left, ruled_out.right, hashes))
     bands += [band for band in _bands_below(texts, least, floor, hashes, progress) if len(band.left)]
     left, right = (np.concatenate([getattr(band, side) for band in bands] or [_NONE]) for side in ("left", "right"))
     number = np.repeat(np.arange(len(bands)), [len(band.left) for band in bands])
@@ -184,6 +195,7 @@ def draw_candidates(
         left=left,
         right=right,
         score=texts.score(left, right, similarity),
+        kind=tuple(bands[band].kind for band in number.tolist()),
         band=number.astype(np.int64),
         band_pairs=pairs[number],
         counted=counted[number],
@@ -196,7 +208,8 @@ _NONE = np.zeros(0, dtype=np.int64)
 class _Band:
     """Some pairs, of which those with the smallest hashes are drawn; their number, counted or estimated."""
 
-    def __init__(self, pairs: float, *, counted: bool = True) -> None:
+    def __init__(self, kind: Kind, pairs: float, *, counted: bool = True) -> None:
+        self.kind = kind
         self.pairs = pairs
         self.counted = counted
         self.left: NDArray[np.integer[Any]] = _NONE
@@ -209,15 +222,16 @@ class _Band:
         """Draw from these pairs too; return the band."""
         order = np.concatenate([self.order, _mixed(hashes[left], hashes[right])])
         left, right = np.concatenate([self.left, left]), np.concatenate([self.right, right])
-        if len(order) > _DRAWN:
-            some = np.argpartition(order, _DRAWN)[:_DRAWN]
+        most = _DRAWN_POSSIBLE if self.kind == "possible" else _DRAWN
+        if len(order) > most:
+            some = np.argpartition(order, most)[:most]
             left, right, order = left[some], right[some], order[some]
         first = np.argsort(order)
         self.left, self.right, self.order = left[first], right[first], order[first]
         return self
 
 
-def _known_bands(found: SimilarPairs, count: int, hashes: NDArray[np.uint64]) -> list[_Band]:
+def _known_bands(kind: Kind, found: SimilarPairs, count: int, hashes: NDArray[np.uint64]) -> list[_Band]:
     """Return at most `count` bands of equally many pairs, the most similar first; pairs of one similarity are in one
     band."""
     if not len(found):
@@ -229,7 +243,7 @@ def _known_bands(found: SimilarPairs, count: int, hashes: NDArray[np.uint64]) ->
     for which in range(len(edges) + 1):
         rows = np.flatnonzero(number == which)
         if len(rows):
-            bands.append(_Band(len(rows)).with_pairs(found.left[rows], found.right[rows], hashes))
+            bands.append(_Band(kind, len(rows)).with_pairs(found.left[rows], found.right[rows], hashes))
     return bands
 
 
@@ -241,7 +255,7 @@ def _bands_below(
     if not floor < least or not n:
         return []
     edges = np.linspace(least, floor, _BANDS_BELOW + 1)
-    bands = [_Band(0.0, counted=n <= _TEXTS) for _ in range(_BANDS_BELOW)]
+    bands = [_Band("below", 0.0, counted=n <= _TEXTS) for _ in range(_BANDS_BELOW)]
     drawn = np.sort(np.argsort(hashes, kind="stable")[:_TEXTS])
     is_drawn = np.zeros(n, dtype=np.bool_)
     is_drawn[drawn] = True
@@ -283,6 +297,14 @@ def _hashes(forms: Sequence[str]) -> NDArray[np.uint64]:
     """Return (n,) uint64: a number for each text that depends on nothing but the text."""
     digests = b"".join(hashlib.blake2b(form.encode("utf-8"), digest_size=8).digest() for form in forms)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def _kind(cell: str) -> Kind:
+    for kind in get_args(Kind):
+        if cell == kind:
+            found: Kind = kind
+            return found
+    raise ValueError(f"{cell!r} is no kind of band")
 
 
 def _is_key(key: str, left: str, right: str) -> bool:

@@ -220,7 +220,7 @@ def test_review_ten_pairs_undo_recalibrate_and_see_the_certificate_change(opened
     with opened(f"{address}/review") as review:
         page = review.page
         page.get_by_label("Name of the reviewer").fill("ana")
-        page.get_by_role("button", name="Review under this name").click()
+        page.get_by_role("button", name="Go on like this").click()
         truth = [
             left // len(WAYS) == right // len(WAYS)
             for left, right in zip(drawn.left_row.tolist(), drawn.right_row.tolist(), strict=True)

@@ -330,6 +330,26 @@ def test_labels_go_to_the_store_of_the_terminal_in_its_order(client, export):
     assert dict(fields(page, "/review/label")[0])["key"] == drawn.key[3]
 
 
+def test_only_possible_pairs(client, export):
+    path = export / "candidates.csv"
+    path.write_text(path.read_text("utf-8").replace(",above,0,", ",possible,0,"), "utf-8")
+    drawn = Candidates.read(export / "candidates.csv")
+    possible = [key for key, kind in zip(drawn.key, drawn.kind, strict=True) if kind == "possible"]
+    assert 1 < len(possible) < len(drawn)
+    for label in ("duplicate", "different"):
+        page = label_next(client, label, only="possible")
+    assert list(labels(export)) == sorted(possible[:2])
+    assert f"2 of {len(possible)} possible pairs labelled" in text_of(page)
+    assert dict(fields(page, "/review/label")[0])["only"] == "possible"
+    undone = send(client, "/review/undo", reviewer="", only="possible")
+    assert dict(fields(undone, "/review/label")[0])["key"] == possible[1]
+    assert f"1 of {len(possible)} possible pairs" in text_of(undone)
+    calibrated = send(client, "/review/calibrate", reviewer="", only="possible", precision="0.9")
+    assert f"1 of {len(possible)} possible pairs" in text_of(calibrated)
+    assert client.get("/review", params={"only": "sure"}).status_code == 422
+    assert send(client, "/review/undo", ("only", ""), ("only", "possible"), reviewer="").status_code == 422
+
+
 def test_undo_goes_back_one_by_one_and_asks_again(client, export):
     drawn = Candidates.read(export / "candidates.csv")
     nothing = send(client, "/review/undo", reviewer="")
@@ -362,7 +382,7 @@ def test_nothing_that_the_detector_makes_of_a_pair_is_shown(client, export):
         page = label_next(client, "unsure") if place else client.get("/review")
         pair = page.text[page.text.index('id="pair"') : page.text.index('id="worth"')]
         forms = [dict(form).keys() for form in fields(page, "/review/label")]
-        assert forms in ([{"key", "reviewer", "label"}], [])
+        assert forms in ([{"key", "reviewer", "only", "label"}], [])
         for column in (
             "score",
             "band",

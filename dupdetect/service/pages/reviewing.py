@@ -21,7 +21,7 @@ from dupdetect.calibration import MinPrecision
 from dupdetect.detector import Detector
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.recalibrating import Recalibrated, maker_name, recalibrate
-from dupdetect.review.candidates import Candidates
+from dupdetect.review.candidates import Candidates, Kind
 from dupdetect.review.refit import FEWEST_OF_EACH_KIND
 from dupdetect.review.standing import Standing
 from dupdetect.review.store import ReviewStore, labels_beside
@@ -77,9 +77,9 @@ class Review:
             known = self._read = (state, Candidates.read(path))
         return known[1]
 
-    def standing(self, candidates: Candidates, reviewer: str) -> Standing:
+    def standing(self, candidates: Candidates, reviewer: str, only: Kind | None) -> Standing:
         with ReviewStore(labels_beside(self.folder)) as store:
-            return Standing.of(candidates, store, reviewer)
+            return Standing.of(candidates, store, reviewer, only)
 
     def label(self, key: str, label: str, reviewer: str) -> None:
         """Give a pair a label; a Problem for one that is not there to be labelled."""
@@ -139,9 +139,11 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
 
         return router
 
-    def review_page(reviewer: str, again: str | None = None, note: str | None = None, **outcome: Any) -> Response:
+    def review_page(
+        reviewer: str, only: str, again: str | None = None, note: str | None = None, **outcome: Any
+    ) -> Response:
         candidates = review.candidates
-        standing = review.standing(candidates, reviewer)
+        standing = review.standing(candidates, reviewer, "possible" if only else None)
         row = candidates.key.index(again) if again in candidates.key else standing.next
         return page(
             "review.html.jinja",
@@ -149,6 +151,7 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
             here="/review",
             folder=str(review.folder),
             reviewer=reviewer,
+            only=only,
             note=_NOTES.get(note or ""),
             standing=standing,
             key=None if row is None else candidates.key[row],
@@ -159,25 +162,26 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
         )
 
     @router.get("")
-    def look(reviewer: str = "", again: str | None = None, note: str | None = None) -> Response:
-        return review_page(_name(reviewer), again, note)
+    def look(reviewer: str = "", only: str = "", again: str | None = None, note: str | None = None) -> Response:
+        return review_page(_name(reviewer), _only(only), again, note)
 
     @router.post("/label")
     async def label(request: Request) -> Response:
         form = await read_form(request)
         reviewer = _name(form.one("reviewer"))
         await run_in_threadpool(review.label, form.one("key"), form.one("label"), reviewer)
-        return redirect(_address(reviewer=reviewer))
+        return redirect(_address(reviewer=reviewer, only=_only(*form.all("only"))))
 
     @router.post("/undo")
     async def undo(request: Request) -> Response:
-        reviewer = _name((await read_form(request)).one("reviewer"))
+        form = await read_form(request)
+        reviewer, only = _name(form.one("reviewer")), _only(*form.all("only"))
         key = await run_in_threadpool(review.undo, reviewer)
         if key is None:
-            return redirect(_address(reviewer=reviewer, note="nothing"))
+            return redirect(_address(reviewer=reviewer, only=only, note="nothing"))
         if key not in review.candidates.key:
-            return redirect(_address(reviewer=reviewer, note="elsewhere"))
-        return redirect(_address(reviewer=reviewer, again=key))
+            return redirect(_address(reviewer=reviewer, only=only, note="elsewhere"))
+        return redirect(_address(reviewer=reviewer, only=only, again=key))
 
     @router.post("/calibrate")
     async def calibrate(request: Request) -> Response:
@@ -188,7 +192,7 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
             outcome["done"] = await run_in_threadpool(review.calibrate, _number(precision))
         except DupdetectError as error:
             outcome["refusal"] = str(error)
-        return await run_in_threadpool(review_page, reviewer, **outcome)
+        return await run_in_threadpool(review_page, reviewer, _only(*form.all("only")), **outcome)
 
     return router
 
@@ -209,6 +213,13 @@ def _name(reviewer: str) -> str:
     if len(name) > _LONGEST_NAME:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"A name may have {_LONGEST_NAME} characters. Choose another.")
     return name
+
+
+def _only(*given: str) -> str:
+    """Return which pairs are asked about: "possible", or "" for all."""
+    if given not in ((), ("",), ("possible",)):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The pairs to review are all, or only=possible.")
+    return "".join(given)
 
 
 def _number(precision: str) -> float:
