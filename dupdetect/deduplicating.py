@@ -25,11 +25,12 @@ from dupdetect.engines import Engine, LocalEngine
 from dupdetect.errors import InputError
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import Keep, row_ranks
+from dupdetect.possible import Divided, read_in_part
 from dupdetect.progress import Progress
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication
 from dupdetect.review.candidates import draw_candidates, pair_key
-from dupdetect.row_results import among, as_far_as_read, by_row, first_rows, read_in_part
+from dupdetect.row_results import among, by_row, first_rows
 from dupdetect.ruled_out import REASONS, reasons
 from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
@@ -100,7 +101,7 @@ def deduplicated(
     calibration = least
     certificate = None
     search_notes: tuple[str, ...] = ()
-    if search == "ann" and pairs is not None:
+    if search == "ann" and pairs is not None and least.threshold <= 1:
         with _timed(seconds, "certify"):
             certificate = texts.certificate(pairs, calibration.threshold, progress)
         if certificate is None:
@@ -111,31 +112,46 @@ def deduplicated(
         with _timed(seconds, "rule out"):
             pairs, ruled_out = _without_ruled_out(pairs, why)
     found, listed_from = pairs, calibration.threshold
-    possible, possible_from, half_read = None, None, 0
-    if pairs is not None and ruled_out is not None and estimated_precision is not None and not too_many:
-        alike = texts.score(pairs.left, pairs.right, pairs.similarity)
-        possible_from = calibration.threshold
-        calibration = calibration.estimated(alike[~read_in_part(truncated, pairs)], estimated_precision)
-        sure = as_far_as_read(alike, truncated, pairs, possible_from) >= calibration.threshold
-        half_read = int((~sure & (alike >= calibration.threshold)).sum())
-        pairs, possible = pairs.where(sure), pairs.where(~sure)
+    possible, divided = None, None
+    if pairs is not None and ruled_out is not None and estimated_precision is not None:
+        alike, part = texts.score(pairs.left, pairs.right, pairs.similarity), read_in_part(truncated, pairs)
+        if too_many:
+            divided = Divided.at(calibration, alike, part)
+        else:
+            divided = Divided.of(calibration, alike, part, estimated_precision)
+        calibration = divided.calibration
+        pairs, possible = pairs.where(divided.sure), pairs.where(~divided.sure)
     drawn = None
     if found is not None and ruled_out is not None:
-        by_guards = _by_guards_alone(found, *ruled_out)
+        listed, by_guards = _by_guards_alone(found, *ruled_out)
+        sure = listed.similarity >= calibration.threshold
+        if divided is not None:
+            sure &= ~read_in_part(truncated, listed)
         with _timed(seconds, "draw"):
             drawn = draw_candidates(
-                texts, *by_guards, calibration.threshold, listed_from, _review_floor(calibration), progress
+                texts,
+                listed.where(sure),
+                listed.where(~sure),
+                by_guards,
+                listed_from,
+                _review_floor(calibration),
+                progress,
             )
     certain = None
     if pairs is not None and ruled_out is not None:
         if merged is not None:
             pairs, ruled_out, possible = _counting(merged(texts), pairs, ruled_out, possible)
         if confirmed:
-            listed = [pairs, ruled_out[0], *([] if possible is None else [possible])]
-            certain = _in_order([some.where(_of_keys(texts, some, confirmed)) for some in listed])
+            parts = [pairs, ruled_out[0], *([] if possible is None else [possible])]
+            certain = _in_order([some.where(_of_keys(texts, some, confirmed)) for some in parts])
             pairs, ruled_out, possible = _counting(certain, pairs, ruled_out, possible)
     with _timed(seconds, "cluster"):
-        decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, progress, engine, stays)
+        unsure = None if estimated_precision is None else truncated
+        decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, unsure, progress, engine, stays)
+    more: dict[str, int] = {}
+    if possible is not None and divided is not None:
+        alike = texts.score(possible.left, possible.right, possible.similarity)
+        more = divided.more(alike, read_in_part(truncated, possible))
     result = by_row(
         asked,
         texts,
@@ -146,6 +162,7 @@ def deduplicated(
         calibration,
         ruled_out=ruled_out,
         possible=possible,
+        possible_from=listed_from,
         truncated=truncated,
         drawn=drawn,
         certain=certain,
@@ -156,7 +173,7 @@ def deduplicated(
             *decided.notes,
             *boilerplate.notes(left_out=without_boilerplate),
             *missed.notes,
-            *_half_read_note(half_read),
+            *_half_read_note(0 if divided is None else divided.read_in_part),
             *search_notes,
         ),
         run={
@@ -168,14 +185,15 @@ def deduplicated(
             "engine": engine.record(),
             "search": _search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
-            "pairs_read_in_part": half_read,
+            "pairs_read_in_part": 0 if divided is None else divided.read_in_part,
             "unknown_word_rows": missed.unknown_rows,
             "without_boilerplate": without_boilerplate,
             "boilerplate": [{"sentence": sentence, "texts": count} for sentence, count in boilerplate.sentences],
             "encoded_texts": texts.encoded - cached,
             "cached_texts": cached,
             "too_many_pairs": too_many,
-            "possible_from": possible_from,
+            "possible_from": None if divided is None or too_many else listed_from,
+            "more_at_lower_precision": more,
             "seconds": seconds,
         },
     )
@@ -200,12 +218,13 @@ def _decided(
     threshold: float,
     policy: Keep,
     why: Why,
+    unsure: NDArray[np.bool_] | None,
     progress: Progress,
     engine: Engine,
     stays: Sequence[int],
 ) -> _Decided:
     """Choose what stays. `pairs`: all that count, or None where there are too many to list.  why: some do not.
-    stays: rows that are asked first."""
+    unsure: nor do, where there are too many, those with one of these texts.  stays: rows that are asked first."""
     n = len(texts.forms)
     weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
     strength = weight - 1.0
@@ -224,20 +243,19 @@ def _decided(
     first = first_rows(texts.position, ranks, n)
     if pairs is not None:
         return _Decided(ranks, first, pairs, engine.resolve(n, pairs, ranks[first]), tuple(notes))
-    pairs, cluster = crowded(
-        texts.vectors,
-        texts.group,
-        threshold,
-        ranks[first],
-        _room(n),
-        progress,
-        lambda left, right: np.logical_or.reduce(why(left, right), axis=1),
-    )
+
+    def out(left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        ruled_out: NDArray[np.bool_] = np.logical_or.reduce(why(left, right), axis=1)
+        return ruled_out if unsure is None else ruled_out | unsure[left] | unsure[right]
+
+    pairs, cluster = crowded(texts.vectors, texts.group, threshold, ranks[first], _room(n), progress, out)
     note = (
         f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
         "listed. Pairs that are ruled out are not listed, and none are drawn for review."
     )
+    if unsure is not None and unsure.any():
+        note += " Pairs with a text longer than the encoder reads do not count: nobody has compared how they end."
     resolution = replace(engine.resolve(n, pairs, ranks[first]), cluster=cluster)
     return _Decided(ranks, first, pairs, resolution, (*notes, note))
 

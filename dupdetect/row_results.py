@@ -11,6 +11,7 @@ from dupdetect.calibration import Calibration
 from dupdetect.clustering import Resolution
 from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.graph import bridges
+from dupdetect.possible import as_far_as_read, read_in_part
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication, PossiblePairs, RuledOutPairs, TextPairs
 from dupdetect.review.candidates import Candidates, DrawnPairs
@@ -30,6 +31,7 @@ def by_row(
     *,
     ruled_out: tuple[SimilarPairs, NDArray[np.bool_]] | None,
     possible: SimilarPairs | None,
+    possible_from: float,
     truncated: NDArray[np.bool_],
     drawn: DrawnPairs | None,
     certain: SimilarPairs | None,
@@ -41,6 +43,7 @@ def by_row(
     ranks: (rows,) `row_ranks`.  first: `first_rows` of these and `texts.position`.  pairs: of texts.
     ruled_out: pairs of texts that guards or reviewers rule out, and which; None where they are not listed.
     possible: pairs of texts that may be duplicates, and are not taken for it; None where none were looked for.
+    possible_from: the threshold that they reach.
     truncated: (n,) bool, the texts that the encoder has not read to their end.
     drawn: pairs of texts to be reviewed.  certain: those of `pairs` that a person calls duplicates, if any.
     """
@@ -70,7 +73,7 @@ def by_row(
         ruled_out=None if ruled_out is None else _ruled_out_pairs(texts, first, *ruled_out, calibration),
         possible=None
         if possible is None
-        else _possible_pairs(texts, first, possible, truncated, run["possible_from"], calibration),
+        else _possible_pairs(texts, first, possible, truncated, possible_from, calibration),
         candidates=None if drawn is None else _candidates(asked, first, drawn),
         cluster_id=_cluster_ids(slot, ranks, resolution),
         duplicate_of=duplicate_of,
@@ -158,20 +161,6 @@ def _ruled_out_pairs(
     return RuledOutPairs(left[order], right[order], pairs.similarity[order], probability[order], fired[order])
 
 
-def as_far_as_read(
-    score: NDArray[np.float32], truncated: NDArray[np.bool_], pairs: SimilarPairs, possible_from: float
-) -> NDArray[np.float32]:
-    """Return the scores of pairs; of those with a text that was not read to its end no more than what makes a pair a
-    possible duplicate, as nobody knows how it ends."""
-    return np.where(read_in_part(truncated, pairs), np.minimum(score, np.float32(possible_from)), score)
-
-
-def read_in_part(truncated: NDArray[np.bool_], pairs: SimilarPairs) -> NDArray[np.bool_]:
-    """Return (m,) bool: which of the pairs have a text that the encoder has not read to its end."""
-    half: NDArray[np.bool_] = truncated[pairs.left] | truncated[pairs.right]
-    return half
-
-
 def _possible_pairs(
     texts: EncodedTexts,
     first: NDArray[np.int64],
@@ -184,7 +173,7 @@ def _possible_pairs(
     a, b = first[pairs.left], first[pairs.right]
     left, right = np.minimum(a, b), np.maximum(a, b)
     score = texts.score(pairs.left, pairs.right, pairs.similarity)
-    score = as_far_as_read(score, truncated, pairs, possible_from)
+    score = as_far_as_read(score, read_in_part(truncated, pairs), possible_from)
     probability = calibration.probability(score)
     order = np.lexsort((right, left, -score, -probability))
     return PossiblePairs(left[order], right[order], pairs.similarity[order], probability[order])

@@ -169,7 +169,7 @@ def test_of_too_many_pairs_those_count_that_are_likely_each(detector, monkeypatc
     assert result.pairs.probability.min() >= 0.95
     assert min(pair.probability for pair in every.pairs if pair not in list(result.pairs)) < 0.95
     assert result.duplicate_of.tolist() == likely.duplicate_of.tolist()
-    assert result.possible is None
+    assert len(result.possible) == 0
     assert result.ruled_out is not None
     assert len(result.candidates) > 0
     counts = result.counts
@@ -195,6 +195,26 @@ def test_of_too_many_likely_pairs_some_are_listed_and_the_same_stays(crowd):
     assert result.record()["search"] == expected.record()["search"]
     assert "They count from cosine" in result.record()["possible"]
     assert "80 % or more are estimated" in result.record()["promise"]
+
+
+@pytest.mark.parametrize("most", [1, 25])
+def test_of_too_many_pairs_those_that_are_read_in_part_do_not_count(detector, monkeypatch, most):
+    """Neither where the likely ones are listed, nor where even these are too many."""
+    long = " ".join(f"w{i}" for i in range(60))
+    texts = [f"{long} end{n}" for n in range(6)] + ["a b c d e f g h i j k l m n o p", "a b c d e f g h i j k l m n o"]
+    monkeypatch.setattr(deduplicating, "_MOST_PAIRS", 10_000)
+    listed = detector.deduplicate(texts, estimated_precision=0.8)
+    monkeypatch.setattr(deduplicating, "_MOST_PAIRS", most)
+    more = [f"p{n} q{n} r{n} s{n} t{n} u{n}{m} v{n}{m}" for n in range(12) for m in range(3)]  # similar, and not likely
+    result = detector.deduplicate([*texts, *more], estimated_precision=0.8)
+    assert result.run["too_many_pairs"]
+    assert ("listed" in result.run["search"]) == (most == 1)
+    assert listed.kept.tolist() == [True] * 7 + [False]
+    assert result.kept.tolist()[:8] == listed.kept.tolist()
+    if most == 25:
+        assert len(result.possible) == 15 == result.run["pairs_read_in_part"]
+    else:
+        assert any("Pairs with a text longer than the encoder reads do not count" in note for note in result.notes)
 
 
 def test_where_no_pair_is_likely_enough_none_counts(crowd):

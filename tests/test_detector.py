@@ -311,6 +311,31 @@ def test_match_says_how_many_known_questions_it_cannot_name(detector):
     assert detector.match(["a b c"], ["a b c", "d e f"]).notes == ()
 
 
+def test_what_a_lower_precision_is_said_to_take_it_takes(detector):
+    """Also where pairs are read in part, tie, or were confirmed, and whatever was asked for."""
+    long = " ".join(f"w{i}" for i in range(60))
+    texts = [f"{long} cancel", f"{long} keep"]
+    for n, others in enumerate([1] * 3 + [2] * 10):
+        shared = [f"{letter}{n}" for letter in "abcdefgh"[others:]]
+        texts += [" ".join([*shared, *(f"x{n}{m}{i}" for i in range(others))]) for m in range(3)]
+    every = detector.deduplicate(texts, estimated_precision=0.99)
+    confirmed = frozenset(list(every.candidates.key)[:3])
+    for keys in (frozenset(), confirmed):
+        taken = {
+            precision: (~result.pairs.same_text).sum()
+            for precision in (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+            for result in [detector.deduplicate(texts, estimated_precision=precision, confirmed=keys)]
+        }
+        assert taken[0.8] > taken[0.9] > taken[0.95]
+        for precision in taken:
+            result = detector.deduplicate(texts, estimated_precision=precision, confirmed=keys)
+            more = result.run["more_at_lower_precision"]
+            assert more == {f"{p:g}": taken[p] - taken[precision] for p in taken if p < precision}
+            said = [f"{count} at {p}" for p, count in more.items() if count]
+            assert all(part in result.possible_pairs() for part in said)
+            assert ("A lower" in result.possible_pairs()) == bool(said)
+
+
 def test_what_was_read_in_part_is_never_sure(detector):
     long = [f"w{i}" for i in range(60)]
     ends = [" ".join(long), " ".join([*long, "cancel", "it"])]
@@ -323,6 +348,12 @@ def test_what_was_read_in_part_is_never_sure(detector):
     assert result.possible.probability[-1] == pytest.approx(least[0])
     assert result.run["pairs_read_in_part"] == 1
     assert any(note.startswith("1 pair that looks like duplicates, with a text longer") for note in result.notes)
+    # Nor where there is no other pair, and the detector's own threshold would do for the precision.
+    low = detector.calibration.probability(np.float32(detector.calibration.threshold)) * 0.9
+    for others in ([], ["x y z", "u v"]):
+        alone = detector.deduplicate([*ends, *others], estimated_precision=float(low))
+        assert alone.kept.all()
+        assert len(alone.possible) == 1 == alone.run["pairs_read_in_part"]
     # Whoever asks for all that reach the threshold, or confirms the pair, gets it.
     key = pair_key(*map(canonical, ends))
     for options in ({}, {"estimated_precision": 0.9, "confirmed": {key}}):

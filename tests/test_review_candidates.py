@@ -32,7 +32,9 @@ def drawn_of(texts, threshold=0.8, floor=0.5, guards=None, least=None):
     every = encoded.similar(least, silent)
     out = reasons(encoded, least, (), every.left, every.right).any(axis=1)
     found, ruled_out = (SimilarPairs(every.left[r], every.right[r], every.similarity[r]) for r in (~out, out))
-    return encoded, found, ruled_out, draw_candidates(encoded, found, ruled_out, threshold, least, floor, silent)
+    sure = found.similarity >= threshold
+    drawn = draw_candidates(encoded, found.where(sure), found.where(~sure), ruled_out, least, floor, silent)
+    return encoded, found, ruled_out, drawn
 
 
 def band_sizes(drawn):

@@ -41,19 +41,21 @@ class Figure:
 def similarity_figure(result: Result, lowered: float | None) -> Figure | None:
     """Return the histogram of the similarities of pairs of different texts; None where no pair is listed or drawn.
 
-    Above the threshold all pairs are counted, below it those that were drawn for review stand for all.
+    All pairs that are listed are counted, possible ones among them; below these, pairs that were drawn for review stand
+    for all.
     lowered: the score of pairs in which a guard fires, None where no guard is heeded.
     """
     threshold = result.calibration.threshold
     different = ~result.pairs.same_text
     found = _counted(result.pairs.similarity[different], threshold)
     out = {} if result.ruled_out is None else _counted(result.ruled_out.similarity, threshold)
+    possible = {} if result.possible is None else _counted(result.possible.similarity, threshold)
     below = {} if result.candidates is None else _below(result.candidates, result, lowered)
-    if not (found or out or below):
+    if not (found or out or possible or below):
         return None
     last_place = max(0, math.ceil((1 - threshold) / BIN_WIDTH - 1e-9) - 1)
-    places = range(min(0, *found, *out, *below), last_place + 1)
-    heights = [found.get(place, 0.0) + out.get(place, 0.0) + below.get(place, 0.0) for place in places]
+    places = range(min(0, *found, *out, *possible, *below), last_place + 1)
+    heights = [sum(counts.get(place, 0.0) for counts in (found, out, possible, below)) for place in places]
     step = _round_step(max(heights))
     top = step * math.ceil(max(heights) / step)
     first = threshold + BIN_WIDTH * places[0]
@@ -69,11 +71,12 @@ def similarity_figure(result: Result, lowered: float | None) -> Figure | None:
         low = threshold + BIN_WIDTH * place
         high = min(low + BIN_WIDTH, last)
         bottom = 0.0
-        for counts, name in ((below, "soft"), (found, "first"), (out, "second")):
-            if count := counts.get(place, 0.0):
+        others = possible.get(place, 0.0) + below.get(place, 0.0)
+        for count, name in ((others, "soft"), (found.get(place, 0.0), "first"), (out.get(place, 0.0), "second")):
+            if count:
                 body.append(plot.bar(low, high, bottom, bottom + count, name))
                 bottom += count
-        estimated = f"about {_about(below[place])}" if place in below else "0"
+        estimated = f"about {_about(others)}" if place in below else f"{others:,.0f}"
         cells = (f"{counts.get(place, 0.0):,.0f}" for counts in (found, out))
         rows.append((f"{low:.3f} to {high:.3f}", estimated, *cells))
     body.append(plot.line([(threshold, 0), (threshold, top)], "ink dashed"))
@@ -83,9 +86,13 @@ def similarity_figure(result: Result, lowered: float | None) -> Figure | None:
     if out:
         key.append(("area second", f"{sum(out.values()):,.0f} ruled out"))
     words = "How many pairs have which similarity."
+    soft = [f"{sum(possible.values()):,.0f} possible"] if possible else []
     if below:
-        estimated = _about(sum(below.values()))
-        key.append(("area soft", f"about {estimated} below, estimated from those drawn at random for review"))
+        estimated, these = _about(sum(below.values())), " these" if possible else ""
+        soft.append(f"about {estimated} below{these}, estimated from those drawn at random for review")
+    if soft:
+        key.append(("area soft", "; ".join(soft)))
+    if below:
         words += " Less similar pairs are left out: hardly any of them are duplicates."
     if below and lowered is not None:
         words += " Below the threshold pairs in which a guard fires are left out too, unless ruled_out.csv has them."
@@ -96,7 +103,7 @@ def similarity_figure(result: Result, lowered: float | None) -> Figure | None:
         plot.picture("similarities-title", "similarities-words similarities-key", body),
         words,
         tuple(key),
-        ("similarity", "below the threshold", "duplicates", "ruled out"),
+        ("similarity", "possible, or below" if possible else "below the threshold", "duplicates", "ruled out"),
         tuple(rows),
     )
 
@@ -180,13 +187,13 @@ def _counted(
 
 
 def _below(drawn: DrawnPairs, result: Result, lowered: float | None) -> dict[int, float]:
-    """Return the estimated number of pairs in each bin below the threshold: a drawn pair stands for its band. Those
-    that count, as people call them duplicates, are left out.
+    """Return the estimated number of pairs in each bin below those that are listed: a drawn pair stands for its band.
+    Those that count, as people have put them together, are left out.
 
     lowered: the score of pairs in which a guard fires. It is not their similarity, so they are not counted.
     """
     threshold, n = result.calibration.threshold, len(result.text_of)
-    some = drawn.score < threshold
+    some = np.array(drawn.kind, dtype=np.str_) == "below"
     some &= ~np.isin(drawn.left_row * n + drawn.right_row, result.pairs.left * n + result.pairs.right)
     if lowered is not None:
         some &= drawn.score != np.float32(lowered)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTPUT_FILES", "Cluster", "Deduplication"]
 
-_LOWER_PRECISIONS = (0.9, 0.8, 0.7, 0.6, 0.5)
 RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
 OUTPUT_FILES = (
     *("questions.csv", "kept.csv", "pairs.csv", "possible.csv", "ruled_out.csv", "candidates.csv"),
@@ -58,15 +57,16 @@ class Deduplication(Frozen):
     questions: what was asked about.
     text_of: (n,) int64, equal for rows with equal canonical text; -1 for blank rows.
     pairs: the duplicates.  ruled_out: what guards and reviewers took from them; None where pairs are too many to list.
-    possible: pairs that may be duplicates and are not taken for it; None where no precision was estimated, or they are
-    too many to list.
+    possible: pairs that may be duplicates and are not taken for it, of too many those alone that are read in part; None
+    where no precision was estimated, or not even the duplicates are all listed.
     candidates: pairs drawn at random for review; None where pairs are too many to list.
     cluster_id: (n,) int64 from 1, largest cluster first; a row without duplicates is a cluster of its own.
     duplicate_of: (n,) int64, the row that stays for this one; -1 for rows that are kept.
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
     calibration: what was decided with.  notes: what was detected, repaired or left out, a sentence each.
     run: the name of the model, the keep policy, the engine, how pairs were searched for, what was done about ends that
-    texts share and about too many pairs, from which cosine on pairs are possible, how many pairs reviewers have told
+    texts share and about too many pairs, from which cosine on pairs are possible, how many of them lower precisions would
+    take for duplicates, how many pairs reviewers have told
     apart and how many of those that they call duplicates count, the texts encoded and those taken from a cache, the
     rows truncated and those with unknown words, and the seconds of each stage.
     certificate: how much an approximate search has found; None where the search was exact.
@@ -205,11 +205,7 @@ class Deduplication(Frozen):
             return str(self.run["too_many_pairs"])
         if self.possible is None or not len(self.possible):
             return ""
-        found = self.pairs.probability[~self.pairs.same_text]
-        chances = np.concatenate([np.sort(found)[::-1], self.possible.probability])
-        share = np.cumsum(chances) / np.arange(1, len(chances) + 1)
-        more = {p: int((share >= p).sum()) - len(found) for p in _LOWER_PRECISIONS}
-        asked = ", ".join(f"{count:,} at {p:g}" for p, count in more.items() if count > 0)
+        asked = ", ".join(f"{count:,} at {p}" for p, count in self.run["more_at_lower_precision"].items() if count)
         pairs = "more pair is a possible duplicate" if len(self.possible) == 1 else "more pairs are possible duplicates"
         return (
             f"{len(self.possible):,} {pairs}, an estimated {round(float(self.possible.probability.sum())):,} of them "

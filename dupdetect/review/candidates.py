@@ -6,7 +6,8 @@ are many and nearly all different, so they are drawn in bands, as many in each (
 weighs the number of pairs in its band over the number of labels in it.
 
 - Pairs at or above the threshold: five bands of equally many pairs. All that the search finds are known.
-- Possible pairs, below it and at or above the threshold of the detector: three such bands. All are known too.
+- Possible pairs, below it and at or above the threshold of the detector, and those with a text that was not read to its
+  end: three such bands. All are known too.
 - Pairs that guards rule out: a band of their own. All are known.
 - Pairs below the threshold of the detector, down to where few are duplicates: three bands of equal width. Of large
   exports only those of 2,000 texts drawn at random are looked at; a pair is among them with the chance 1 - (1 - f)^2,
@@ -43,7 +44,7 @@ from dupdetect.text import canonical
 __all__ = ["CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "Kind", "draw_candidates", "pair_key"]
 
 Kind = Literal["above", "possible", "ruled out", "below"]
-"""Of a band: from the threshold on; below it, from that of the detector on; ruled out by guards; below both."""
+"""Of a band: pairs from the threshold on, which count; possible ones; ruled out by guards; below all of these."""
 
 CANDIDATE_COLUMNS = (
     *("key", "left_id", "right_id", "left_row", "right_row"),
@@ -160,22 +161,21 @@ class Candidates(Frozen):
 
 def draw_candidates(
     texts: EncodedTexts,
-    found: SimilarPairs,
+    sure: SimilarPairs,
+    possible: SimilarPairs,
     ruled_out: SimilarPairs,
-    threshold: float,
     least: float,
     floor: float,
     progress: Progress,
 ) -> DrawnPairs:
     """Draw the pairs of forms to be labelled.
 
-    found: all pairs from the cosine `least` on, at most the threshold, that no guard rules out.  ruled_out: all that
-    guards rule out there.  floor: the cosine below which no pairs are drawn.
+    sure, possible: all pairs from the cosine `least` on that no guard rules out, those that count and the others.
+    ruled_out: all that guards rule out there.  floor: the cosine below which no pairs are drawn.
     """
     hashes = _hashes(texts.forms)
-    above = found.similarity >= threshold
-    bands = _known_bands("above", found.where(above), _BANDS_ABOVE, hashes)
-    bands += _known_bands("possible", found.where(~above), _BANDS_POSSIBLE, hashes)
+    bands = _known_bands("above", sure, _BANDS_ABOVE, hashes)
+    bands += _known_bands("possible", possible, _BANDS_POSSIBLE, hashes)
     if len(ruled_out):
         bands.append(_Band("ruled out", len(ruled_out)).with_pairs(ruled_out.left, ruled_out.right, hashes))
     bands += [band for band in _bands_below(texts, least, floor, hashes, progress) if len(band.left)]

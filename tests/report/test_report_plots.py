@@ -41,6 +41,29 @@ def test_below_the_threshold_drawn_pairs_stand_for_all(detector):
     assert estimated > 0
 
 
+def test_possible_pairs_are_counted(detector):
+    result = detector.deduplicate(questions(), estimated_precision=0.999)
+    figure = similarity_figure(result, None)
+    assert figure.columns[1] == "possible, or below"
+    assert f"{len(result.possible):,} possible; about " in figure.key[1][1]
+    kind = np.array(result.candidates.kind)
+    below = [
+        result.candidates.band_pairs[result.candidates.band == band][0]
+        for band in np.unique(result.candidates.band[kind == "below"])
+    ]
+    assert sum(numbers(row[1] for row in figure.rows)) == pytest.approx(len(result.possible) + sum(below), rel=0.1)
+
+
+def test_pairs_that_are_read_in_part_are_counted(detector):
+    long = " ".join(f"w{i}" for i in range(60))
+    result = detector.deduplicate([f"{long} cancel", f"{long} keep", "short"], estimated_precision=0.9)
+    figure = similarity_figure(result, None)
+    assert len(result.possible) == 1
+    assert (result.possible.similarity >= result.threshold).all()
+    assert "1 possible" in figure.key[1][1]
+    assert sum(numbers(row[1] for row in figure.rows)) >= 1
+
+
 def test_pairs_that_people_confirm_are_counted_once(detector):
     strict = {"estimated_precision": 0.999}
     drawn = detector.deduplicate(questions(), **strict).candidates
