@@ -32,7 +32,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     review          pairs to be labelled, the labels, and what follows;  ruled_out: why pairs do not count after all
     artifacts       the folder that a detector is saved in;  model_card: what it is, in words;  hub: there and back
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
-                    svg, curves: plots
+                    svg, curves: plots;  possible: which pairs are sure enough to count
     engines         where the long parts run: here, or on a Ray cluster (extra `cluster`)
     deduplicating   one deduplication, from questions to what stays
     detector        Detector;  index: QuestionIndex, a folder of known questions

@@ -40,7 +40,7 @@ from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.encoder.static import StaticEncoder
 from dupdetect.engines import Engine, LocalEngine, engine_of
 from dupdetect.engines.device import DeviceEngine
-from dupdetect.errors import ArtifactError, DupdetectError, InputError, NotCalibratedError
+from dupdetect.errors import ArtifactError, CalibrationError, DupdetectError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import check_keep, parse_keep
@@ -187,9 +187,16 @@ class Detector:
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None) -> Path:
         """Write the detector to a folder that `from_pretrained` reads; return the folder. A cache is no part of it.
 
-        Raises OutputExistsError when it exists and `overwrite` is not set.
+        Raises OutputExistsError when it exists and `overwrite` is not set, CalibrationError for a threshold that was
+        chosen for the pairs of one file.
         """
         target = Path(folder)
+        if self.calibration is not None and isinstance(self.calibration.criterion, EstimatedPrecision):
+            raise CalibrationError(
+                f"The threshold {self.calibration.threshold:.4f} was chosen for the pairs of one file "
+                f"({self.calibration.criterion}), and promises nothing for others. To keep it all the same, save "
+                f"detector.at(threshold={self.calibration.threshold!r})."
+            )
         with atomic_folder(target, overwrite=overwrite, expected=written_files(target), marker=MANIFEST) as place:
             encoder = save_encoder(uncached(self.encoder), place)
             calibration = None
@@ -314,7 +321,7 @@ class Detector:
             only_right=tuple(word for word in right if word not in in_left),
             unknown_left=unknown_left,
             unknown_right=unknown_right,
-            guards=("unknown words",) if compared.unlike[0] else decisions.guards[0],
+            guards=decisions.guards[0],
             blank=bool(compared.blank[0]),
         )
 
@@ -425,6 +432,7 @@ class Detector:
         calibration = self.require_calibration()
         if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
             raise InputError(f"top_k must be a whole number of at least 1, not {top_k!r}.")
+        top_k = int(top_k)
         texts = encode_texts(self.encoder, DistinctTexts.of([*asked.texts, *known.texts]), progress, self.guards)
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
         slots, rows = np.unique(corpus_slot, return_index=True)
@@ -448,7 +456,7 @@ class Detector:
             *(f"Known questions: {note}" for note in unread(texts, truncated, corpus_slot).notes),
             *_repeats_note(corpus_slot),
         )
-        return Matches(asked, found, calibration.threshold, int(top_k), notes)
+        return Matches(asked, found, calibration.threshold, top_k, notes)
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -468,7 +476,10 @@ class Detector:
             similarity=pairs.similarity,
             probability=np.where(pairs.same_text, 1.0, calibration.probability(pairs.score)),
             duplicate=calibration.accepts(pairs.score),
-            guards=tuple(tuple(itertools.compress(GUARDS, row)) for row in fired.tolist()),
+            guards=tuple(
+                _UNKNOWN if unlike else tuple(itertools.compress(GUARDS, row))
+                for row, unlike in zip(fired.tolist(), pairs.unlike.tolist(), strict=True)
+            ),
             notes=pairs.notes(),
         )
 
@@ -477,6 +488,9 @@ class Detector:
         known = SHIPPED_FROM if self.encoder.fingerprint in shipped else {}
         modules = isinstance(uncached(self.encoder), OnnxEncoder | StaticEncoder)
         return model_card(self.name, self.calibration, load_from=load_from, modules=modules, **known)
+
+
+_UNKNOWN = ("unknown words",)
 
 
 def _engine(engine: str | Engine, device: str) -> Engine:

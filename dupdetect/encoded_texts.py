@@ -320,15 +320,24 @@ def unread(texts: EncodedTexts, truncated: NDArray[np.bool_], position: NDArray[
 
     truncated: (n,) bool, the forms that are longer than the encoder reads.
     """
-    unknown = np.array([len(words) > 0 for words in texts.unknown], dtype=np.bool_)
-    long_rows, unknown_rows = (int(np.append(forms, False)[position].sum()) for forms in (truncated, unknown))
-    notes = []
+    words = [texts.unknown[slot] if slot >= 0 else () for slot in position.tolist()]
+    return unread_rows(int(np.append(truncated, False)[position].sum()), words)
+
+
+def unread_rows(long_rows: int, unknown: Iterable[Sequence[str]]) -> Unread:
+    """Return what was not read of some rows.
+
+    long_rows: those with a text that is longer than the encoder reads.  unknown: of each row the words that it does not
+    know.
+    """
+    some = [words for words in unknown if words]
+    unknown_rows, notes = len(some), []
     if long_rows:
         have = "row has" if long_rows == 1 else "rows have"
         notes.append(f"{long_rows:,} {have} texts longer than the encoder reads: they are compared by their beginning.")
     if unknown_rows:
         hold = "row holds" if unknown_rows == 1 else "rows hold"
-        words = {word for slot in np.unique(position[position >= 0]).tolist() for word in texts.unknown[slot]}
+        words = set(itertools.chain.from_iterable(some))
         notes.append(
             f"{unknown_rows:,} {hold} words that the encoder does not know{examples(words)}. Such a row matches only "
             "rows with the same unknown words; without any word that is known, only the same text."

@@ -6,7 +6,8 @@ Then, for N rows and W workers of one core like those here,
 
     n = N x distinct                                      different texts
     encoding  = n / (W encoded)                           seconds; encoded: texts a second and core
-    comparing = n (n - 1) / 2 / (W compared)              compared: pairs a second and core
+    comparing = n (n - 1) / 2 x comparable / (W compared) comparable: the share of all pairs that are compared, those
+                                                          with the same unknown words; compared: pairs a second and core
     rest      = N / rest                                  rest: rows a second, in one process: reading, canonical forms,
                                                           guards, clusters, files, apart from encoding and comparing
     pairs     = n (n - 1) / 2 x similar                   similar: the share of all pairs that reach the threshold;
@@ -37,6 +38,7 @@ measured.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import tempfile
@@ -49,14 +51,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.boilerplate import find_boilerplate
 from dupdetect.cores import usable_cores
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
+from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import Encoder, LimitedVocabulary
 from dupdetect.engines import LocalEngine
 from dupdetect.errors import EmptyInputError, InputError
+from dupdetect.progress import silent
 from dupdetect.questions import Questions
-from dupdetect.search import SimilarPairs
+from dupdetect.search import SimilarPairs, TooManyPairsError
 from dupdetect.search.between import compared_between, pairs_between, shards_of
 from dupdetect.search.integers import IntegerProducts
 from dupdetect.tables import Table
@@ -77,7 +82,8 @@ _FEWEST = 200  # different texts; fewer say nothing about time
 class Rates:
     """What was measured of a sample of rows. Bytes and shares are means over it.
 
-    encoded: texts a second and core.  compared: pairs a second and core.  products: float32 products of two vectors a
+    encoded: texts a second and core.  comparable: the share of pairs of different texts that are compared, those with
+    the same unknown words.  compared: pairs a second and core.  products: float32 products of two vectors a
     second and core.  rest: rows a second.  similar: the share of pairs of different texts that reach the threshold.
     dimension, short: numbers of a vector, and of the shorter one that candidates are found by.
     """
@@ -91,6 +97,7 @@ class Rates:
     dimension: int
     short: int
     encoded: float
+    comparable: float
     compared: float
     products: float
     rest: float
@@ -124,7 +131,9 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
         raise InputError(f"seconds must be more than 0, not {seconds:g}.")
     threshold = detector.require_calibration().threshold
     sample = _sample(questions)
-    forms = list(DistinctTexts.of(sample.texts).forms)
+    distinct = DistinctTexts.of(sample.texts)
+    before = find_boilerplate(distinct).before
+    forms = list(distinct.forms)
     if len(forms) < _FEWEST:
         raise EmptyInputError(
             f"There are {len(forms):,} different texts, from which the time for many cannot be told. Give {_FEWEST} or "
@@ -132,31 +141,43 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
         )
     cores = usable_cores()
     random.Random(_SEED).shuffle(forms)  # noqa: S311 - a sample, no secret
-    vectors, encoding = _encoded(detector.encoder, forms, seconds / 2)
+    # Of each text the whole, and where many end like it also what stands before that.
+    wanted = [[form, before[form][0]] if form in before else [form] for form in forms]
+    row = {text: number for number, text in enumerate(dict.fromkeys(itertools.chain.from_iterable(wanted)))}
+    vectors, encoding = _encoded(detector.encoder, list(row), seconds / 2)
+    forms = [form for form, parts in zip(forms, wanted, strict=True) if all(row[part] < len(vectors) for part in parts)]
+    known = _Known(detector.encoder, list(row)[: len(vectors)], vectors)
+    texts = encode_texts(known, DistinctTexts.of(forms), silent, before=before)
+    groups = np.bincount(texts.group)
+    compared_by = vectors[[row[before[form][0] if form in before else form] for form in texts.forms]]
+    alike = compared_by[texts.group == groups.argmax()]
+    if len(alike) < _FEWEST:  # hardly any two are compared; any vectors do
+        alike = np.random.default_rng(_SEED).standard_normal((_FEWEST, vectors.shape[1])).astype(np.float32)
+        alike /= np.linalg.norm(alike, axis=1)[:, None]
     # Two shards of different texts, each of them as often as it takes to fill a shard.
-    half = min(len(vectors) // 2, _SHARD_ROWS)
-    halves = [np.resize(part, (_SHARD_ROWS, vectors.shape[1])) for part in (vectors[:half], vectors[-half:])]
+    half = min(len(alike) // 2, _SHARD_ROWS)
+    halves = [np.resize(part, (_SHARD_ROWS, alike.shape[1])) for part in (alike[:half], alike[-half:])]
     first, second = shards_of(np.concatenate(halves), threshold, _SHARD_ROWS)
     products = IntegerProducts()
     compared, comparing = _repeated(lambda: pairs_between(first, second, threshold, products), seconds / 3)
     multiplied, multiplying = _repeated(lambda: first.rows @ second.rows.T, seconds / 12)
     pairs = compared_between(_SHARD_ROWS, _SHARD_ROWS)
-    left, right, _ = pairs_between(first, second, threshold, products)
     return Rates(
         rows=len(sample),
-        texts=len(vectors),
+        texts=len(forms),
         cores=cores,
-        distinct=len(forms) / len(sample),
+        distinct=len(distinct.forms) / len(sample),
         row_bytes=sum(len(cell.encode("utf-8", "replace")) + 1 for row in sample.table.rows for cell in row)
         / len(sample),
         text_bytes=sum(len(text.encode("utf-8", "replace")) for text in sample.texts) / len(sample),
         dimension=vectors.shape[1],
         short=first.short.shape[1],
-        encoded=len(vectors) / encoding,
+        encoded=len(forms) / encoding,
+        comparable=float((groups * (groups - 1)).sum()) / (len(forms) * (len(forms) - 1)),
         compared=pairs * compared / comparing,
         products=pairs * multiplied / multiplying,
-        rest=_rest_of(detector, forms[: len(vectors)], vectors),
-        similar=float(((left < half) & (right < _SHARD_ROWS + half)).sum()) / compared_between(half, half),
+        rest=_rest_of(detector, forms, vectors[[row[form] for form in forms]]),
+        similar=_similar(texts, threshold),
     )
 
 
@@ -178,7 +199,9 @@ def plan(rates: Rates, rows: int, workers: int) -> Plan:
         workers=workers,
         texts=n,
         pairs=pairs,
-        exact=_summed(n / (workers * rates.encoded), among / (workers * rates.compared), rest, memory),
+        exact=_summed(
+            n / (workers * rates.encoded), among * rates.comparable / (workers * rates.compared), rest, memory
+        ),
         approximate=_summed(
             n / (workers * rates.encoded),
             8 * n * math.sqrt(n) / (workers * rates.products) + (160 * cells**2 + 4_000 * n) / rates.products,
@@ -227,6 +250,18 @@ def _encoded(encoder: Encoder, forms: Sequence[str], seconds: float) -> tuple[ND
         done += len(parts[-1])
         size *= 2
     return np.concatenate(parts), time.process_time() - begun
+
+
+def _similar(texts: EncodedTexts, threshold: float) -> float:
+    """Return which share of all pairs of the texts reach the threshold, of some of the texts where these are many."""
+    n = len(texts.forms)
+    try:
+        return len(texts.similar(threshold, silent, most=MOST_LISTED)) / (n * (n - 1) / 2)
+    except TooManyPairsError:
+        some = np.sort(np.random.default_rng(_SEED).permutation(n)[:_SHARD_ROWS])
+        group, close = texts.group[some], texts.vectors.products(some, some) >= np.float32(threshold)
+        close &= group[:, None] == group
+        return float(close.sum() - len(some)) / (len(some) * (len(some) - 1))
 
 
 def _repeated(work: Callable[[], object], seconds: float) -> tuple[int, float]:

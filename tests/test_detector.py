@@ -1,6 +1,7 @@
 """The detector on a small encoder: what each answer promises, whatever the rows and their order."""
 
 import copy
+import dataclasses
 import itertools
 import pickle
 import random
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dupdetect import Detector, MaxF1, split_pairs
+from dupdetect import Detector, MaxF1, QuestionIndex, split_pairs
 from dupdetect.errors import (
     ArtifactError,
     CalibrationError,
@@ -415,3 +416,21 @@ def test_unknown_tiers():
         Detector.from_pretrained(tier="huge")
     with pytest.raises(InputError, match="Leave out 'mine'"):
         Detector.from_pretrained("mine", tier="fast")
+
+
+def test_a_threshold_for_one_file_is_not_saved(detector, tmp_path):
+    result = detector.deduplicate(["a b c d e f g h", "a b c d e f g h i"], estimated_precision=0.8)
+    one = dataclasses.replace(detector, calibration=result.calibration)
+    with pytest.raises(CalibrationError, match=r"save detector\.at\(threshold=0\."):
+        one.save_pretrained(tmp_path / "saved")
+    with pytest.raises(CalibrationError, match="promises nothing for others"):
+        QuestionIndex.create(tmp_path / "index", one)
+    assert not list(tmp_path.iterdir())
+    assert one.at(threshold=one.calibration.threshold).calibration.threshold == one.calibration.threshold
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.uint8, np.int64])
+def test_top_k_of_any_integer_type(detector, kind):
+    found = detector.match(["a b c"], ["a b c", "a b d"], top_k=kind(100))
+    assert found.top_k == 100
+    assert list(found) == list(detector.match(["a b c"], ["a b c", "a b d"], top_k=100))

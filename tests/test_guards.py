@@ -223,6 +223,16 @@ def test_a_fired_guard_lowers_the_score_to_the_cap(detector):
     assert low.duplicate
 
 
+@pytest.mark.parametrize("threshold", [0.56416393, 0.56416392326, 0.56416394, 0.7])
+def test_a_threshold_just_above_the_cap_decides_the_same_everywhere(detector, threshold):
+    """The score that a guard leaves is a float32, which may lie on the other side of the threshold."""
+    for cap in (0.56416392326, 0.7):
+        strict = guarded(detector, cap).at(threshold=threshold)
+        pair = ("error 403 on the login page of my shop", "error 404 on the login page of my shop")
+        assert strict.guards.rule_out(threshold) == (float(np.float32(cap)) < threshold)
+        assert strict.deduplicate(list(pair)).kept[1] != strict.predict([pair])[0]
+
+
 def test_a_cap_never_raises_a_score():
     similarity = np.array([-0.5, 0.2, 0.9], dtype=np.float32)
     fired = np.ones((3, len(GUARDS)), dtype=bool)

@@ -1,12 +1,13 @@
 """What `plan` predicts follows its formulas, and what it measures is of the rows that it is given."""
 
 import csv
+import dataclasses
 import functools
 import json
 
 import pytest
 
-from dupdetect import Questions, planning
+from dupdetect import Detector, Questions, planning
 from dupdetect.cli import main
 from dupdetect.errors import EmptyInputError, InputError, NotCalibratedError
 from dupdetect.planning import Rates, measure, plan
@@ -21,11 +22,19 @@ RATES = Rates(
     dimension=384,
     short=132,
     encoded=500.0,
+    comparable=1.0,
     compared=3e8,
     products=5e7,
     rest=10_000.0,
     similar=1e-6,
 )
+
+
+PLACES = [
+    f"{street} {town}"
+    for street in ("high", "park", "mill", "church", "station", "bridge")
+    for town in ("london", "berlin", "paris", "madrid", "rome")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +61,29 @@ def test_the_example_of_the_formulas():
     assert found.store == pytest.approx(4 * n * 516)
     for part in (found.exact, found.approximate):
         assert part["seconds"] == pytest.approx(part["encoding"] + part["comparing"] + part["rest"])
+
+
+def test_only_comparable_pairs_take_time():
+    found = plan(dataclasses.replace(RATES, comparable=0.25), 1_000_000, 8)
+    assert found.exact["comparing"] == pytest.approx(plan(RATES, 1_000_000, 8).exact["comparing"] / 4)
+    assert found.pairs == plan(RATES, 1_000_000, 8).pairs
+
+
+def test_what_is_similar_is_what_a_deduplication_finds():
+    """Also with words that the encoder does not know, which are all one vector, and with ends that many texts share."""
+    fast = Detector.from_pretrained(tier="fast")
+    words = ("money", "parcel", "password", "ticket", "camera", "invoice", "account", "refund")
+    plain = [f"how do i get my {word} back in {place}" for word in words for place in PLACES]
+    unknown = [f"{chr(0x4E00 + number)}{chr(0x5000 + number)}" for number in range(400)]
+    signed = [f"{text}. this mail is confidential. it is meant for its reader alone." for text in plain]
+    for texts, share in ((plain, 1), ([*plain, *unknown], (240 / 640) ** 2), (signed, 1)):
+        rates = measure(fast, Questions.from_texts(texts), seconds=2)
+        assert rates.texts == len(texts)
+        result = fast.deduplicate(texts)
+        found = len(result.pairs) + len(result.ruled_out)
+        assert rates.similar == pytest.approx(found / (len(texts) * (len(texts) - 1) / 2))
+        assert 0 < rates.similar < 0.5
+        assert rates.comparable == pytest.approx(share, abs=0.01)
 
 
 def test_more_workers_take_less_time_and_more_rows_take_more():
@@ -105,8 +137,6 @@ def test_too_few_texts_say_nothing(detector):
 
 
 def test_a_threshold_is_needed(encoder):
-    from dupdetect import Detector
-
     with pytest.raises(NotCalibratedError):
         measure(Detector(encoder), Questions.from_texts(questions()))
 

@@ -3,6 +3,7 @@
 import datetime
 import io
 import json
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
@@ -229,3 +230,28 @@ class TestFrames:
     def test_same_text_forms_in_files_and_frames(self):
         values = {"n": 3, "f": 0.1, "b": False, "l": ["ä", 1], "d": {"k": None}, "s": " x "}
         assert table_from_frame([values]).rows == read(json.dumps(values), "export.jsonl").rows
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        lambda: pytest.importorskip("pandas").DataFrame({"x": np.array([4.3, 0.1, np.nan], dtype=np.float32)}),
+        lambda: pytest.importorskip("pandas").DataFrame(
+            {"x": pytest.importorskip("pandas").array([4.3, 0.1, None], dtype="Float32")}
+        ),
+        lambda: pytest.importorskip("pandas").DataFrame({"x": np.array([4.3, 0.1, np.nan], dtype=np.float16)}),
+        lambda: pl.DataFrame({"x": pl.Series([4.3, 0.1, None], dtype=pl.Float32)}),
+        lambda: pytest.importorskip("pyarrow").table(
+            {"x": pytest.importorskip("pyarrow").array([4.3, 0.1, None], pytest.importorskip("pyarrow").float32())}
+        ),
+        lambda: {"x": np.array([4.3, 0.1, np.nan], dtype=np.float32)},
+    ],
+)
+def test_short_numbers_have_the_digits_that_they_had(frame):
+    assert [row[0] for row in table_from_frame(frame()).rows] == ["4.3", "0.1", ""]
+
+
+def test_decimals_are_written_out():
+    values = ["0.0000000", "19.9000000", "-3", "1E+5", "1E+5000"]
+    frame = {"x": [Decimal(value) for value in values]}
+    assert [row[0] for row in table_from_frame(frame).rows] == ["0.0000000", "19.9000000", "-3", "100000", "1E+5000"]

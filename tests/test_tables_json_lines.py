@@ -57,7 +57,7 @@ class TestJsonLines:
         assert table.rows == (("x\ufffdy",), ("😀",))
         assert "1 cell held half of a surrogate pair" in table.notes[0]
 
-    @pytest.mark.parametrize("number", ["1.10", "12345678901234567890.123", "1e999", "-0.0", "1E5"])
+    @pytest.mark.parametrize("number", ["1.10", "12345678901234567890.123", "1e999", "-0.0", "-0", "0", "1E5"])
     def test_numbers_stay_as_written(self, number):
         assert read(f'{{"a": {number}}}\n', "export.jsonl").rows == ((number,),)
 

@@ -458,3 +458,10 @@ def test_the_command_line_says_so(capsys, tmp_path):
     out, err = run(capsys, "score", pairs)
     assert [row["duplicate"] for row in csv.DictReader(out.splitlines())] == ["false", "true"]
     assert "Note: 1 pair differs in words that the encoder does not know, such as '包裹' and '密码'" in err
+
+
+def test_unknown_words_are_named_as_what_speaks_against_a_pair(forgetful):
+    pairs = [("reset my zap", "reset my zip"), ("reset my plan", "reset my plan"), ("zap", "zip")]
+    found = forgetful.decide(pairs)
+    assert found.guards == (("unknown words",), (), ("unknown words",))
+    assert [forgetful.explain(*pair).guards for pair in pairs] == list(found.guards)

@@ -84,13 +84,15 @@ class CachedEncoder:
     """The encoder that it wraps, except that it encodes only texts whose rows are not in the file `path`.
 
     The file is made if it is not there. New rows are added portion by portion while the others are encoded.
+    portion: how many texts the encoder is asked for at a time, 1,024 by default.
 
     Raises ArtifactError for a file that is no cache, damaged, of a newer format, locked for long, or cannot be made.
     """
 
-    def __init__(self, encoder: Encoder, path: str | Path) -> None:
+    def __init__(self, encoder: Encoder, path: str | Path, *, portion: int | None = None) -> None:
         self.encoder = encoder
         self.path = Path(path)
+        self._portion = portion or _TEXTS_PER_PORTION
         self.use = CacheUse()
         if isinstance(encoder, LimitedVocabulary):  # whether there is this method says something, so not for all
             self.unknown_words = encoder.unknown_words
@@ -122,7 +124,7 @@ class CachedEncoder:
         embeddings = np.empty((len(texts), self.dimension), dtype=np.float32)
         missing: list[int] = []
         with closing(_VectorFile(self.path)) as file:
-            for part in _portions(range(len(texts))):
+            for part in _portions(range(len(texts)), _TEXTS_PER_PORTION):
                 found = file.read([keys[row] for row in part], self.dimension)
                 for row, vector in zip(part, found, strict=True):
                     if vector is None:
@@ -134,7 +136,7 @@ class CachedEncoder:
                 if progress is not None:
                     progress(there)
             adding = True
-            for part in _portions(missing):
+            for part in _portions(missing, self._portion):
                 embeddings[part] = self._encoded([texts[row] for row in part], progress)
                 self.use.encoded += len(part)
                 if adding:
@@ -228,8 +230,8 @@ class _VectorFile:
         return np.frombuffer(vector, dtype=np.float32)
 
 
-def _portions(rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (rows[start : start + _TEXTS_PER_PORTION] for start in range(0, len(rows), _TEXTS_PER_PORTION))
+def _portions(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _checksum(key: bytes, vector: bytes) -> bytes:

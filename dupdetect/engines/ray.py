@@ -148,11 +148,13 @@ class RayEngine:
         self, encoder: Encoder, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         share = encoding_share(workers.encoding_device(encoder), self._ray.cluster_resources())
-        pool = EncoderPool(self._ray, uncached(encoder), share, self._shard_rows or _TEXTS)
+        shard = self._shard_rows or _TEXTS
+        pool = EncoderPool(self._ray, uncached(encoder), share, shard)
         try:
             if not isinstance(encoder, CachedEncoder):
                 return pool.encode(texts, progress=progress)
-            cached = CachedEncoder(pool, encoder.path)
+            # As many texts at a time as all workers have at once: with fewer some would have nothing to do.
+            cached = CachedEncoder(pool, encoder.path, portion=AHEAD * share.workers * shard)
             cached.use = encoder.use  # what is counted there is said at the end
             return cached.encode(texts, progress=progress)
         finally:

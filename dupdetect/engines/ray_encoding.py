@@ -16,6 +16,7 @@ from dupdetect.encoder import Encoder
 from dupdetect.engines import workers
 from dupdetect.engines.ray_tasks import AHEAD, ATTEMPTS, lost, of_worker
 from dupdetect.engines.share import Share
+from dupdetect.errors import InputError
 
 __all__ = ["EncoderPool"]
 
@@ -75,6 +76,11 @@ class EncoderPool:
                 self._free.extend([worker] * AHEAD)
                 continue
             _, shard = running.pop(done)
+            if np.shape(part) != (shard.stop - shard.start, self.dimension):
+                raise InputError(
+                    f"The encoder returned rows of the shape {np.shape(part)} for {shard.stop - shard.start:,} texts, "
+                    f"and says that its dimension is {self.dimension}. Correct its encode or its dimension."
+                )
             rows[shard] = part
             self._free.append(worker)
             if progress is not None:

@@ -95,13 +95,19 @@ class EncodingWorker:
     def __init__(self, sent: SentEncoder, mark: str, cores: int) -> None:
         """Load the encoder.  mark: the `encoding_mark` that it must have.  cores: how many threads it may use."""
         use_at_most(cores)
-        self._encoder = sent.load()
-        self._like_asked = encoding_mark(self._encoder) == mark
+        self._trouble: Exception | None = None
+        try:
+            self._encoder = sent.load()
+            if encoding_mark(self._encoder) != mark:
+                self._trouble = _other_machine("encodes")
+        except Exception as error:  # raised here, it would look as if the process had died
+            self._trouble = error
 
     def ready(self) -> int:
-        """Return the number of this process; raise DupdetectError where it computes otherwise."""
-        if not self._like_asked:
-            raise _other_machine("encodes")
+        """Return the number of this process; raise what kept it from loading the encoder, and DupdetectError where it
+        computes otherwise."""
+        if self._trouble is not None:
+            raise self._trouble
         return os.getpid()
 
     def encode(self, texts: Sequence[str], what: str) -> NDArray[np.float32]:

@@ -46,7 +46,7 @@ class Guards:
 
     def rule_out(self, threshold: float) -> bool:
         """Tell whether a pair for which a guard fires stays below the threshold, however similar its texts are."""
-        return bool(np.float32(self.cap) < threshold)
+        return float(np.float32(self.cap)) < threshold
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values that `from_dict` reads."""

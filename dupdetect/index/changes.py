@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
-from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
+from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread_rows
 from dupdetect.errors import InputError
-from dupdetect.index.checked import DamagedRowsError, read_state, slots_of, strings
+from dupdetect.index.checked import DamagedRowsError, read_state, slots_of, strings, words_of
 from dupdetect.index.results import Added, Removed
 from dupdetect.index.rows import Rows
 from dupdetect.index.snapshot import Snapshot, load_snapshot
@@ -56,15 +57,12 @@ def add(connection: sqlite3.Connection, folder: Path, detector: Detector, rows: 
     forms = {row: canonical(rows.texts[row]) for row in fresh}
     numbers = {form: _form_number(connection, form) for form in forms.values() if form}
     new = sorted(form for form, number in numbers.items() if number is None)
-    pairs, notes = 0, rows.notes
+    pairs = 0
     for start in range(0, len(new), _TEXTS):
         some = DistinctTexts.of(new[start : start + _TEXTS])
         texts = encode_texts(detector.encoder, some, progress, detector.guards)
         truncated = truncated_texts(detector.encoder, texts)
         pairs += _add_forms(connection, folder, detector, texts, truncated, progress)
-        place = {form: slot for slot, form in enumerate(texts.forms)}
-        position = [place.get(form, -1) for form in forms.values()]
-        notes = (*notes, *unread(texts, truncated, np.array(position, dtype=np.int64)).notes)
     numbers |= {form: _form_number(connection, form) for form in new}
     ids = _add_questions(connection, rows, [(row, numbers.get(form)) for row, form in forms.items()])
     blank = sum(not form for form in forms.values())
@@ -75,8 +73,20 @@ def add(connection: sqlite3.Connection, folder: Path, detector: Detector, rows: 
         repeats=len(fresh) - len(new) - blank,
         blank=blank,
         pairs=pairs,
-        notes=notes,
+        notes=(*rows.notes, *_unread(connection, [number for form in forms.values() if (number := numbers.get(form))])),
     )
+
+
+def _unread(connection: sqlite3.Connection, forms: Sequence[int]) -> tuple[str, ...]:
+    """Say what the encoder has not read of some rows, by the numbers of their texts."""
+    long_rows, words = 0, []
+    for number, rows in Counter(forms).items():
+        unknown, truncated = connection.execute(
+            "SELECT unknown, truncated FROM forms WHERE number = ?", (number,)
+        ).fetchone()
+        long_rows += rows * truncated
+        words += [words_of(unknown)] * rows
+    return unread_rows(long_rows, words).notes
 
 
 def remove(connection: sqlite3.Connection, folder: Path, ids: Sequence[str]) -> Removed:

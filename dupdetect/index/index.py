@@ -133,6 +133,7 @@ class QuestionIndex:
             with store.reading() as connection:
                 columns = connection.execute("SELECT id, text, label, added FROM questions ORDER BY number").fetchall()
                 _check_questions(columns)
+                next_question = read_state(connection).next_question
                 decisions = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in _DECISIONS}  # noqa: S608
         finally:
             store.close()
@@ -150,6 +151,8 @@ class QuestionIndex:
                 for name, made in decisions.items():
                     values = ",".join("?" * _DECISIONS[name])
                     connection.executemany(f"INSERT INTO {name} VALUES ({values})", made)  # noqa: S608
+                # No id is given to a second question, not even that of one that was removed.
+                connection.execute("UPDATE state SET next_question = max(next_question, ?)", (next_question,))
             index.close()
             for file in (place / "new").iterdir():
                 file.rename(place / file.name)

@@ -65,10 +65,10 @@ class Deduplication(Frozen):
     similarity, probability: (n,) of the row and the one that it is a duplicate of; NaN for rows that are kept.
     calibration: what was decided with.  notes: what was detected, repaired or left out, a sentence each.
     run: the name of the model, the keep policy, the engine, how pairs were searched for, what was done about ends that
-    texts share and about too many pairs, from which cosine on pairs are possible, how many of them lower precisions would
-    take for duplicates, how many pairs reviewers have told
-    apart and how many of those that they call duplicates count, the texts encoded and those taken from a cache, the
-    rows truncated and those with unknown words, and the seconds of each stage.
+    texts share and about too many pairs, from which cosine on pairs are possible, how many of them lower precisions
+    would take for duplicates, how many pairs reviewers have told apart and how many of those that they call duplicates
+    count, the texts encoded and those taken from a cache, the rows truncated and those with unknown words, and the
+    seconds of each stage.
     certificate: how much an approximate search has found; None where the search was exact.
     """
 

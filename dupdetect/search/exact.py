@@ -204,13 +204,15 @@ def nearest(
     corpus: NDArray[np.float32],
     k: int,
     *,
-    block_rows: int = 1024,
+    products: int = 2**26,
     progress: Callable[[int], None] | None = None,
 ) -> Neighbours:
     """Return the k rows of `corpus` most similar to each query (all of them when the corpus has fewer than k).
 
     queries: (q, d), corpus: (n, d), float32 with rows of length 1.  Exact, and among equals the lower row number wins.
-    Memory beyond the result: block_rows x n float32.  `progress` is called with the number of queries finished.
+    products: of queries and rows, computed at a time.
+    Memory beyond the result: 8 bytes for each of these, and of n numbers.  `progress` is called with the number of
+    queries finished.
 
     Raises InputError when rows are not unit vectors, the dimensions differ, or k < 1.
     """
@@ -224,11 +226,12 @@ def nearest(
     similarity = np.empty((len(queries), k), dtype=np.float32)
     # Two float32 products may each be off by the bound, so a true neighbour lies within twice that of the k-th.
     slack = np.float32(2 * float32_error(corpus.shape[1]))
+    block_rows = max(1, products // max(1, len(corpus)))
     for start in range(0, len(queries) if k else 0, block_rows):
         block = queries[start : start + block_rows]
-        products = block @ corpus.T
-        kth = np.partition(products, len(corpus) - k, axis=1)[:, len(corpus) - k]
-        for i, row in enumerate(products):
+        cosines = block @ corpus.T
+        kth = np.partition(cosines, len(corpus) - k, axis=1)[:, len(corpus) - k]
+        for i, row in enumerate(cosines):
             candidates = np.flatnonzero(row >= kth[i] - slack)
             exact = cosine(np.broadcast_to(block[i], (len(candidates), block.shape[1])), corpus[candidates])
             best = np.lexsort((candidates, -exact))[:k]

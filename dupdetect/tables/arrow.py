@@ -6,6 +6,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.tables.cells import table_of_columns, table_of_parts, text_of_column
 from dupdetect.tables.limits import MOST_CELLS, check_unpacked
@@ -80,4 +82,6 @@ def _text_of_series(series: pl.Series) -> list[str]:
         series = series.dt.to_string("iso:strict")
     elif series.dtype in {pl.Categorical, pl.Enum}:
         series = series.cast(pl.String)
+    if series.dtype == pl.Float32:
+        return text_of_column(None if value is None else np.float32(value) for value in series.to_list())
     return text_of_column(series.to_list())

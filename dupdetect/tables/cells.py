@@ -6,6 +6,9 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from datetime import date, time
+from decimal import Decimal
+
+import numpy as np
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.tables.encoding import holds_halves, is_utf8, printable
@@ -15,6 +18,7 @@ from dupdetect.text import is_missing
 
 _MOST_NAMES = 30
 _LONGEST_SHOWN = 60
+_MOST_ZEROS = 100  # that a Decimal is written out with
 
 
 class WrittenFloat(float):
@@ -47,6 +51,10 @@ def text_of(value: object) -> str:
         return value.decode() if is_utf8(value) else value.hex()
     if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, np.float32 | np.float16) and np.isfinite(value):
+        return str(value)  # as a float it would have more digits than it had
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _MOST_ZEROS:
+        return f"{value:f}"
     if isinstance(value, bool | int | float | list | tuple | dict):
         try:
             return json.dumps(value, ensure_ascii=False, default=text_of)

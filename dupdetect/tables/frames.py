@@ -77,5 +77,7 @@ def _pandas_table(frame: Any, source: Source) -> Table:
     for position in range(frame.shape[1]):
         series = frame.iloc[:, position]
         missing = series.isna().tolist()
-        columns.append(["" if gone else text_of(value) for value, gone in zip(series.tolist(), missing, strict=True)])
+        # A list would make float64 of shorter numbers.
+        values = list(series.array) if str(series.dtype).lower() in ("float16", "float32") else series.tolist()
+        columns.append(["" if gone else text_of(value) for value, gone in zip(values, missing, strict=True)])
     return table_of_columns([str(name) for name in frame.columns], columns, source)

@@ -29,7 +29,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-_DECODER = json.JSONDecoder(parse_float=WrittenFloat, object_pairs_hook=_object)
+def _integer(digits: str) -> int | WrittenFloat:
+    return WrittenFloat(digits) if digits == "-0" else int(digits)
+
+
+_DECODER = json.JSONDecoder(parse_float=WrittenFloat, parse_int=_integer, object_pairs_hook=_object)
 
 
 def read_json(text: Stream, name: str) -> tuple[Row, Rows, list[str]]:

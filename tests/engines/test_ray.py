@@ -22,6 +22,7 @@ from dupdetect.clustering import resolve
 from dupdetect.encoder.cache import CachedEncoder
 from dupdetect.engines import LocalEngine, RayEngine, ray_encoding, ray_join, ray_tasks
 from dupdetect.engines import ray as ray_engine
+from dupdetect.engines.ray_encoding import EncoderPool
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.results.deduplication import OUTPUT_FILES
 from dupdetect.search import TooManyPairsError, ann, approximate_pairs, similar_pairs
@@ -351,6 +352,25 @@ class Deadly(SameEverywhere):
         return super().encode(texts)
 
 
+class Short(SameEverywhere):
+    """An encoder that returns one row for many texts."""
+
+    def encode(self, texts, *, progress=None):
+        return super().encode(texts)[: 1 if len(texts) > 10 else None]
+
+
+class Unloadable(SameEverywhere):
+    """An encoder that breaks down in a worker at once."""
+
+    def __init__(self):
+        self.home = os.getpid()
+
+    def encode(self, texts, *, progress=None):
+        if os.getpid() != self.home:
+            raise OSError("cannot load weights file")
+        return super().encode(texts)
+
+
 @pytest.fixture
 def own_encoders(cluster):
     """Workers cannot import the module of a test."""
@@ -366,6 +386,33 @@ def test_an_encoder_of_the_callers_own_is_sent(own_encoders):
         np.testing.assert_array_equal(
             engine.encode(SameEverywhere(), questions()), SameEverywhere().encode(questions())
         )
+
+
+def test_rows_that_are_missing_are_refused(own_encoders):
+    with RayEngine() as engine, pytest.raises(InputError, match=r"returned rows of the shape \(1, \d+\) for"):
+        engine.encode(Short(), questions())
+
+
+def test_why_no_worker_can_load_the_encoder_is_told(own_encoders):
+    with RayEngine() as engine, pytest.raises(DupdetectError, match="failed: cannot load weights file"):
+        engine.encode(Unloadable(), questions())
+
+
+def test_with_a_cache_all_workers_have_work(own_encoders, tmp_path, monkeypatch):
+    """What is asked for at a time is as much as all of them have at once."""
+    asked = []
+    encode = EncoderPool.encode
+    monkeypatch.setattr(
+        EncoderPool, "encode", lambda pool, texts, **how: asked.append(len(texts)) or encode(pool, texts, **how)
+    )
+    monkeypatch.setattr(ray_engine, "_TEXTS", 50)
+    with RayEngine() as engine:
+        cores = int(engine._ray.cluster_resources()["CPU"])
+        cached = CachedEncoder(SameEverywhere(), tmp_path / "cache")
+        texts = [f"w{n} x" for n in range(450)]
+        np.testing.assert_array_equal(engine.encode(cached, texts), SameEverywhere().encode(texts))
+    assert max(asked) == min(450, 2 * 50 * cores)
+    assert sum(asked[1:]) == 450  # after the texts that tell how this machine computes
 
 
 def test_an_encoder_on_a_card_needs_a_cluster_with_cards(cluster):

@@ -44,3 +44,20 @@ def test_a_worker_that_rounds_otherwise_does_nothing(lines, one_core):
     with pytest.raises(DupdetectError, match="compares otherwise than this process"):
         workers.compare(shard, shard, 0.5, "another mark", "compare shard 1 with shard 1 of 1")
     assert not lines
+
+
+class Broken:
+    fingerprint, dimension = "test:broken", 3
+
+    def encode(self, texts, *, progress=None):
+        raise ValueError("cannot load weights")
+
+    def truncated(self, texts):
+        return np.zeros(len(texts), dtype=np.bool_)
+
+
+def test_what_kept_a_worker_from_loading_its_encoder_is_told(one_core):
+    """Raised while it is made, it would look as if its process had died, of too little memory perhaps."""
+    worker = workers.EncodingWorker(workers.SentEncoder({}, {}, Broken()), "mark", 1)
+    with pytest.raises(ValueError, match="cannot load weights"):
+        worker.ready()

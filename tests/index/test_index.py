@@ -1021,3 +1021,24 @@ def test_a_closed_index_says_so(index):
 def test_wrong_use_says_what_is_wanted(index, use, message):
     with pytest.raises(InputError, match=message):
         use(index)
+
+
+def test_a_number_is_given_out_once(index, tmp_path):
+    index.add(["a b", "c d", "e f"])
+    index.remove(["3"])
+    with QuestionIndex.rebuild(index.folder, tmp_path / "again", DETECTOR) as again:
+        assert again.add(["g h"]).ids == index.add(["g h"]).ids == ("4",)
+
+
+def test_notes_count_all_rows_that_were_added(index, monkeypatch):
+    """Also in several portions, and with texts that are there already; words are of this request."""
+    monkeypatch.setattr(changes, "_TEXTS", 3)
+    long = " ".join(f"w{n}" for n in range(60))
+    texts = [*(f"how do i pay z{n}" for n in range(7)), "where is it", long]
+    notes = index.add(texts).notes
+    assert [note[:6] for note in notes] == ["1 row ", "7 rows"]
+    assert "such as 'z0' and 'z1'" in notes[1]
+    assert index.add(["how do i pay z5", "How do I pay Z5?", "where is it", long]).notes == (
+        notes[0],
+        notes[1].replace("7 rows hold", "2 rows hold").replace("'z0' and 'z1'", "'z5'"),
+    )

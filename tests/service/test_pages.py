@@ -278,6 +278,16 @@ def test_the_survivor_can_be_chosen(client, folder, detector):
     assert send(client, "/clusters/survivor", cluster=key, id="nothing").status_code == 409
 
 
+def test_an_id_with_white_space_is_no_other(client, folder, detector):
+    """The page sends ids as they are; what is typed is looked for without white space too."""
+    with QuestionIndex.open(folder, detector) as index:
+        index.add([f"{SHARED} her"], ids=["d "])
+    send(client, "/clusters/split", cluster="", first="d ", second=" a ")
+    with QuestionIndex.open(folder, detector) as index:
+        assert index.forget("d ", "a")
+        assert not index.forget("d", "a")
+
+
 def test_what_cannot_be_told_apart_is_refused_in_words(client):
     said = text_of(send(client, "/clusters/split", cluster="", first="a", second="nothing"))
     assert "has no question with the id 'nothing'" in said

@@ -70,6 +70,14 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
                 return {"places": places, "here": "/clusters", "decided": decided, "told": told}
         return {"places": places, "here": "/clusters", "decided": None, "told": []}
 
+    async def two(form: Form) -> tuple[str, str]:
+        """Return the ids of two questions that the form names."""
+        given = form.one("first"), form.one("second")
+        if not all(name.strip() for name in given):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Two questions are needed: give the id of each.")
+        first, second = await service.read(partial(_ids, given))
+        return first, second
+
     @router.get("")
     async def browse(request: Request) -> Response:
         found = await clusters.all()
@@ -94,21 +102,21 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
     @router.post("/split")
     async def split(request: Request) -> Response:
         form = await read_form(request)
-        first, second = _two(form)
+        first, second = await two(form)
         await service.write(lambda index: index.unmerge(first, second))
         return redirect(await where(form, apart=(first, second)))
 
     @router.post("/merge")
     async def merge(request: Request) -> Response:
         form = await read_form(request)
-        first, second = _two(form)
+        first, second = await two(form)
         await service.write(lambda index: index.merge(first, second))
         return redirect(await where(form, merged=(first, second)))
 
     @router.post("/undo")
     async def undo(request: Request) -> Response:
         form = await read_form(request)
-        first, second = _two(form)
+        first, second = await two(form)
         if not await service.write(lambda index: index.forget(first, second) or index.forget_merge(first, second)):
             raise Problem(
                 HTTPStatus.CONFLICT,
@@ -151,11 +159,9 @@ def _known(ids: Sequence[str], index: QuestionIndex) -> list[KnownQuestion]:
     return [index[name] for name in ids if name in index]
 
 
-def _two(form: Form) -> tuple[str, str]:
-    first, second = form.one("first").strip(), form.one("second").strip()
-    if not first or not second:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Two questions are needed: give the id of each.")
-    return first, second
+def _ids(given: Sequence[str], index: QuestionIndex) -> list[str]:
+    """Return the ids that are meant: around what is typed there may be white space, and some ids have it themselves."""
+    return [name if name in index else name.strip() for name in given]
 
 
 def _survivors_first(cluster: KnownCluster) -> list[ClusterMember]:
