@@ -1,10 +1,10 @@
 """What `dupdetect plan` predicts against what `dupdetect dedupe` takes; and the prediction for 10^7 to 10^9 rows.
 
-    python scripts/measure_plan.py [--rows N ...] [--fast-rows N ...] [--output FILE]
+    python scripts/measure_plan.py [--rows N ...] [--output FILE]
 
-By default with the shipped detector at 50,000 and 200,000 questions (the first ones of `qqp_questions.parquet`), and
-with the fast one at these and at 700,000 short texts (those of `scale_short_texts.parquet` and, as these are fewer,
-each with its successor behind it), from ../shared/data or the folder in DUPDETECT_DATA. For each size, an export is
+By default at 50,000 and 200,000 questions (the first ones of `qqp_questions.parquet`) and at 700,000 short texts (those
+of `scale_short_texts.parquet` and, as these are fewer, each with its successor behind it), with the shipped detector and
+with the fast one; from ../shared/data or the folder in DUPDETECT_DATA. For each size, an export is
 planned and then deduplicated, exactly, by the cores of this machine; both in processes of their own. More rows are
 predicted from the largest export of each detector. On a machine that is busy only the ratios of processor time and
 memory mean something: what is predicted is for an idle one. Writes scripts/results/plan.json.
@@ -34,7 +34,7 @@ from dupdetect.planning import Rates, plan
 
 QUESTIONS, SHORT = "qqp_questions.parquet", "scale_short_texts.parquet"
 RESULTS = FOLDER / "plan.json"
-ROWS, FAST_ROWS = (50_000, 200_000), (50_000, 200_000, 700_000)
+ROWS = (50_000, 200_000, 700_000)
 PREDICTED_ROWS = (10**7, 10**8, 10**9)
 PREDICTED_WORKERS = (1, 16, 256)
 WITHIN = 0.3  # what the prediction is to be right to
@@ -43,12 +43,11 @@ WITHIN = 0.3  # what the prediction is to be right to
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS, metavar="N", help="sizes to measure, ascending")
-    parser.add_argument("--fast-rows", type=int, nargs="+", default=FAST_ROWS, metavar="N", help="the same with --fast")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="where the record goes")
     options = parser.parse_args()
     runs = {
         "default": [compared(rows, []) for rows in options.rows],
-        "fast": [compared(rows, ["--fast"]) for rows in options.fast_rows],
+        "fast": [compared(rows, ["--fast"]) for rows in options.rows],
     }
     record = {
         "what": "seconds and peak memory of dupdetect dedupe as a whole process: as planned, and as they were",
