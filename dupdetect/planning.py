@@ -8,10 +8,10 @@ Then, for N rows and W workers of one core like those here,
     encoding  = n / (W encoded)                           seconds; encoded: texts a second and core
     comparing = n (n - 1) / 2 x comparable / (W compared) comparable: the share of all pairs that are compared, those
                                                           with the same unknown words; compared: pairs a second and core
-    rest      = N / rest                                  rest: rows a second, in one process: reading, canonical forms,
-                                                          guards, clusters, files, apart from encoding and comparing
     pairs     = n (n - 1) / 2 x similar                   similar: the share of all pairs that reach the threshold;
                                                           10 million are listed at most, L
+    rest      = N / rest + L / listed                     in one process: canonical forms, guards, clusters, files;
+                                                          rest: rows a second; listed: pairs a second beyond these
 
     memory    = 300 MB + N (300 + row + 2 text)           of this process: row, text: bytes of a row, and of its text;
               + 6 n d + 24 L                              d: numbers of a vector, 4 bytes each, once and a half
@@ -76,6 +76,9 @@ _SAMPLED = 20_000  # rows at most
 _PORTION = 256  # texts, encoded before the first look at the clock
 _SHARD_ROWS = 4096  # so many that what is done once for a row hardly counts
 _FEWEST = 200  # different texts; fewer say nothing about time
+_LISTED_TEXTS, _LISTED_OF_EACH = 2_000, 25  # texts, and pairs for each, to find out how long a pair takes
+_SHORTEST = 0.01  # seconds that mean something
+_PRECISION = 0.95  # as `dupdetect dedupe` estimates it; the pairs that are not sure enough are written all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,9 @@ class Rates:
     """What was measured of a sample of rows. Bytes and shares are means over it.
 
     encoded: texts a second and core.  comparable: the share of pairs of different texts that are compared, those with
-    the same unknown words.  compared: pairs a second and core.  products: float32 products of two vectors a
-    second and core.  rest: rows a second.  similar: the share of pairs of different texts that reach the threshold.
-    dimension, short: numbers of a vector, and of the shorter one that candidates are found by.
+    the same unknown words.  compared: pairs a second and core.  products: float32 products of two vectors a second and
+    core.  rest: rows a second.  listed: pairs a second.  similar: the share of pairs of different texts that reach the
+    threshold.  dimension, short: numbers of a vector, and of the shorter one that candidates are found by.
     """
 
     rows: int
@@ -101,6 +104,7 @@ class Rates:
     compared: float
     products: float
     rest: float
+    listed: float
     similar: float
 
 
@@ -148,6 +152,7 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
     forms = [form for form, parts in zip(forms, wanted, strict=True) if all(row[part] < len(vectors) for part in parts)]
     known = _Known(detector.encoder, list(row)[: len(vectors)], vectors)
     texts = encode_texts(known, DistinctTexts.of(forms), silent, before=before)
+    whole = vectors[[row[form] for form in forms]]
     groups = np.bincount(texts.group)
     compared_by = vectors[[row[before[form][0] if form in before else form] for form in texts.forms]]
     alike = compared_by[texts.group == groups.argmax()]
@@ -176,7 +181,8 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
         comparable=float((groups * (groups - 1)).sum()) / (len(forms) * (len(forms) - 1)),
         compared=pairs * compared / comparing,
         products=pairs * multiplied / multiplying,
-        rest=_rest_of(detector, forms, vectors[[row[form] for form in forms]]),
+        rest=_rows_a_second(detector, forms, whole),
+        listed=_pairs_a_second(detector, forms[:_LISTED_TEXTS], whole[:_LISTED_TEXTS]),
         similar=_similar(texts, threshold),
     )
 
@@ -193,7 +199,7 @@ def plan(rates: Rates, rows: int, workers: int) -> Plan:
     listed = min(pairs, MOST_LISTED)
     cells = 4 * math.sqrt(n)
     memory = 300e6 + rows * (300 + rates.row_bytes + 2 * rates.text_bytes) + 6 * n * d + 24 * listed
-    rest = rows / rates.rest
+    rest = rows / rates.rest + listed / rates.listed
     return Plan(
         rows=rows,
         workers=workers,
@@ -274,12 +280,22 @@ def _repeated(work: Callable[[], object], seconds: float) -> tuple[int, float]:
     return times, time.process_time() - begun
 
 
-def _rest_of(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
-    """Return rows a second of what is neither encoding nor comparing: what more rows take longer than fewer."""
-    fewer = len(texts) // 4
-    seconds = [_rest(detector, texts[:rows], vectors[:rows]) for rows in (fewer, len(texts))]
+def _rows_a_second(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
+    """Return rows a second of what is neither encoding nor comparing: what more rows take longer than fewer, without
+    pairs."""
+    fewer, without = len(texts) // 4, detector.at(threshold=1.0)
+    seconds = [_rest(without, texts[:rows], vectors[:rows]) for rows in (fewer, len(texts))]
     more = seconds[1] - seconds[0]
     return (len(texts) - fewer) / more if more > 0 else len(texts) / seconds[1]
+
+
+def _pairs_a_second(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
+    """Return pairs a second of the same: what many pairs of the same rows take longer than none."""
+    products = (vectors @ vectors.T)[np.triu_indices(len(texts), 1)]
+    place = max(0, len(products) - _LISTED_OF_EACH * len(texts))
+    threshold = float(np.clip(np.partition(products, place)[place], -1.0, 1.0))
+    many, none = (_rest(detector.at(threshold=cut), texts, vectors) for cut in (threshold, 1.0))
+    return (len(products) - place) / max(many - none, _SHORTEST)
 
 
 def _rest(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
@@ -288,7 +304,7 @@ def _rest(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]
     join = _TimedJoin()
     with tempfile.TemporaryDirectory() as place:
         used = time.process_time()
-        result = known.deduplicate(list(texts), without_boilerplate=False, engine=join)
+        result = known.deduplicate(list(texts), without_boilerplate=False, estimated_precision=_PRECISION, engine=join)
         result.write(Path(place) / "out")
         return time.process_time() - used - join.used
 

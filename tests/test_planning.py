@@ -26,6 +26,7 @@ RATES = Rates(
     compared=3e8,
     products=5e7,
     rest=10_000.0,
+    listed=50_000.0,
     similar=1e-6,
 )
 
@@ -55,7 +56,7 @@ def test_the_example_of_the_formulas():
     assert found.pairs == pytest.approx(n * (n - 1) / 2 * 1e-6)
     assert found.exact["encoding"] == pytest.approx(n / 4000)
     assert found.exact["comparing"] == pytest.approx(n * (n - 1) / 2 / 2.4e9)
-    assert found.exact["rest"] == pytest.approx(100)
+    assert found.exact["rest"] == pytest.approx(100 + found.pairs / 50_000)
     assert found.approximate["encoding"] == pytest.approx(n / 4000)
     assert found.approximate["comparing"] == pytest.approx(8 * n**1.5 / 4e8 + (160 * 16 + 4000) * n / 5e7)
     assert found.store == pytest.approx(4 * n * 516)
@@ -91,6 +92,7 @@ def test_more_workers_take_less_time_and_more_rows_take_more():
     assert many.exact["comparing"] == pytest.approx(few.exact["comparing"] / 2)
     assert many.exact["encoding"] == pytest.approx(few.exact["encoding"] / 2)
     assert many.exact["rest"] == few.exact["rest"]
+    assert plan(RATES, 10_000_000_000, 2).exact["rest"] == pytest.approx(1_000_000 + 200), "no more are listed"
     assert many.approximate["encoding"] == pytest.approx(few.approximate["encoding"] / 2)
     assert few.approximate["comparing"] / 2 < many.approximate["comparing"] < few.approximate["comparing"]
     twice = plan(RATES, 2_000_000, 2)
@@ -120,7 +122,7 @@ def test_rates_are_of_these_rows(detector):
     assert rates.text_bytes == pytest.approx(sum(map(len, given)) / 1000)
     assert rates.dimension == detector.encoder.dimension
     assert 0 < rates.short <= rates.dimension
-    assert min(rates.encoded, rates.compared, rates.products, rates.rest) > 0
+    assert min(rates.encoded, rates.compared, rates.products, rates.rest, rates.listed) > 0
     assert 0 <= rates.similar <= 1
 
 

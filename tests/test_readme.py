@@ -219,7 +219,7 @@ def test_predictions_and_what_they_were_checked_against_are_the_recorded_ones():
     for tier, runs in record["runs"].items():
         for run in runs:
             said, took, ratio = run["predicted"], run["real"], run["predicted_to_real"]
-            cells = [f"{said['seconds']:.0f}", f"{took['seconds']:.0f}", f"{ratio['seconds']:.2f}"]
+            cells = [f"{said['seconds']:,.0f}", f"{took['seconds']:,.0f}", f"{ratio['seconds']:.2f}"]
             cells += [f"{said['memory_mb']:,}", f"{took['memory_mb']:,}", f"{ratio['memory']:.2f}"]
             assert f"| {run['rows']:,} | {tier} | {' | '.join(cells)} |" in README
     for tier, found in record["predictions"].items():

@@ -14,8 +14,13 @@ from dupdetect.errors import MissingExtraError
 __all__ = ["host_and_port", "own_signals", "ray_library"]
 
 # Read by Ray when it is imported. Despite the name of the last it holds everywhere: 0 means that a cluster is one of
-# this machine only, and listens on its loopback address.
-_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# this machine only, and listens on its loopback address. What one worker raised is an error here; what others raised
+# besides need not be printed.
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+}
 _ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
