@@ -4,9 +4,10 @@
 
 By default at 50,000 and 200,000 questions (the first ones of `qqp_questions.parquet`) and at 700,000 short texts (those
 of `scale_short_texts.parquet` and, as these are fewer, each with its successor behind it), from ../shared/data or the
-folder in DUPDETECT_DATA, with the shipped detector and with the fast one. For each size, an export is planned and then deduplicated, exactly, by the cores of this machine; both in processes of their own. More rows are
-predicted from the largest export of each detector. On a machine that is busy only the ratios of processor time and
-memory mean something: what is predicted is for an idle one. Writes scripts/results/plan.json.
+folder in DUPDETECT_DATA, with the shipped detector and with the fast one. For each size, an export is planned and then
+deduplicated, exactly, by the cores of this machine; both in processes of their own. More rows are predicted from the
+largest export of each detector. On a machine that is busy only the ratios of processor time and memory mean something:
+what is predicted is for an idle one. Writes scripts/results/plan.json.
 """
 
 from __future__ import annotations
