@@ -114,7 +114,8 @@ def deduplicated(
     found, listed_from = pairs, calibration.threshold
     possible, divided = None, None
     if pairs is not None and ruled_out is not None and estimated_precision is not None:
-        alike, part = texts.score(pairs.left, pairs.right, pairs.similarity), read_in_part(truncated, pairs)
+        alike = texts.score_of_others(listed_from, pairs.left, pairs.right, pairs.similarity)
+        part = read_in_part(truncated, pairs)
         if too_many:
             divided = Divided.at(calibration, alike, part)
         else:
@@ -150,7 +151,7 @@ def deduplicated(
         decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, unsure, progress, engine, stays)
     more: dict[str, int] = {}
     if possible is not None and divided is not None:
-        alike = texts.score(possible.left, possible.right, possible.similarity)
+        alike = texts.score_of_others(listed_from, possible.left, possible.right, possible.similarity)
         more = divided.more(alike, read_in_part(truncated, possible))
     result = by_row(
         asked,

@@ -112,6 +112,21 @@ class EncodedTexts:
         """
         return similarity if self.guards is None else self.guards.score(similarity, self.fired(left, right))
 
+    def score_of_others(
+        self,
+        threshold: float,
+        left: NDArray[np.integer[Any]],
+        right: NDArray[np.integer[Any]],
+        similarity: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Return what `score` returns, for pairs that guards have not ruled out at this threshold.
+
+        Where they rule pairs out, none fires for one of the others, and nothing has to be read again.
+        """
+        if self.guards is not None and self.guards.rule_out(threshold):
+            return similarity
+        return self.score(left, right, similarity)
+
     def similar(
         self,
         threshold: float,

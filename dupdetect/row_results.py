@@ -55,7 +55,7 @@ def by_row(
     similarity = np.append(resolution.similarity, np.nan).astype(np.float32)[slot]
     score = resolution.similarity.copy()
     removed = np.flatnonzero(~resolution.kept)
-    score[removed] = _score(texts, calibration, removed, resolution.survivor[removed], score[removed])
+    score[removed] = texts.score_of_others(calibration.threshold, removed, resolution.survivor[removed], score[removed])
     probability = calibration.probability(np.nan_to_num(np.append(score, np.nan)[slot]))
     # A row that repeats its survivor's own text has no pair of its own: equal texts are equal by definition.
     same_text = (duplicate_of >= 0) & np.isnan(similarity)
@@ -121,7 +121,7 @@ def _text_pairs(
     left, right = np.minimum(a, b), np.maximum(a, b)
     similarity = np.concatenate([pairs.similarity, np.ones(len(repeats), dtype=np.float32)])
     same_text = np.arange(len(left)) >= len(pairs)
-    score = _score(texts, calibration, pairs.left, pairs.right, pairs.similarity)
+    score = texts.score_of_others(calibration.threshold, pairs.left, pairs.right, pairs.similarity)
     score = np.append(score, similarity[same_text])
     probability = np.where(same_text, 1.0, calibration.probability(score))
     if certain is not None:
@@ -131,19 +131,6 @@ def _text_pairs(
         alone[: len(pairs)] = bridges(len(first), pairs.left, pairs.right)
     order = np.lexsort((right, left))
     return TextPairs(left[order], right[order], similarity[order], probability[order], same_text[order], alone[order])
-
-
-def _score(
-    texts: EncodedTexts,
-    calibration: Calibration,
-    left: NDArray[np.integer[Any]],
-    right: NDArray[np.integer[Any]],
-    similarity: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Return (m,) float32, the score of pairs that count: where guards rule pairs out, none fires for one of these."""
-    if texts.guards is None or texts.guards.rule_out(calibration.threshold):
-        return similarity
-    return texts.score(left, right, similarity)
 
 
 def _ruled_out_pairs(
@@ -172,7 +159,7 @@ def _possible_pairs(
     """Return pairs that may be duplicates, by row, the likeliest first."""
     a, b = first[pairs.left], first[pairs.right]
     left, right = np.minimum(a, b), np.maximum(a, b)
-    score = texts.score(pairs.left, pairs.right, pairs.similarity)
+    score = texts.score_of_others(possible_from, pairs.left, pairs.right, pairs.similarity)
     score = as_far_as_read(score, read_in_part(truncated, pairs), possible_from)
     probability = calibration.probability(score)
     order = np.lexsort((right, left, -score, -probability))
