@@ -76,7 +76,8 @@ _SAMPLED = 20_000  # rows at most
 _PORTION = 256  # texts, encoded before the first look at the clock
 _SHARD_ROWS = 4096  # so many that what is done once for a row hardly counts
 _FEWEST = 200  # different texts; fewer say nothing about time
-_LISTED_TEXTS, _LISTED_OF_EACH = 2_000, 25  # texts, and pairs for each, to find out how long a pair takes
+_ENOUGH_PAIRS = 5_000  # to find out how long a pair takes; else so many texts, and pairs for each, do:
+_LISTED_TEXTS, _LISTED_OF_EACH = 2_000, 25
 _SHORTEST = 0.01  # seconds that mean something
 _PRECISION = 0.95  # as `dupdetect dedupe` estimates it; the pairs that are not sure enough are written all the same
 
@@ -159,6 +160,7 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
     if len(alike) < _FEWEST:  # hardly any two are compared; any vectors do
         alike = np.random.default_rng(_SEED).standard_normal((_FEWEST, vectors.shape[1])).astype(np.float32)
         alike /= np.linalg.norm(alike, axis=1)[:, None]
+    rest, listed = _rest_of(detector, forms, whole)
     # Two shards of different texts, each of them as often as it takes to fill a shard.
     half = min(len(alike) // 2, _SHARD_ROWS)
     halves = [np.resize(part, (_SHARD_ROWS, alike.shape[1])) for part in (alike[:half], alike[-half:])]
@@ -181,8 +183,8 @@ def measure(detector: Detector, questions: Questions, *, seconds: float = 6.0) -
         comparable=float((groups * (groups - 1)).sum()) / (len(forms) * (len(forms) - 1)),
         compared=pairs * compared / comparing,
         products=pairs * multiplied / multiplying,
-        rest=_rows_a_second(detector, forms, whole),
-        listed=_pairs_a_second(detector, forms[:_LISTED_TEXTS], whole[:_LISTED_TEXTS]),
+        rest=rest,
+        listed=listed,
         similar=_similar(texts, threshold),
     )
 
@@ -280,33 +282,38 @@ def _repeated(work: Callable[[], object], seconds: float) -> tuple[int, float]:
     return times, time.process_time() - begun
 
 
-def _rows_a_second(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
-    """Return rows a second of what is neither encoding nor comparing: what more rows take longer than fewer, without
-    pairs."""
-    fewer, without = len(texts) // 4, detector.at(threshold=1.0)
-    seconds = [_rest(without, texts[:rows], vectors[:rows]) for rows in (fewer, len(texts))]
-    more = seconds[1] - seconds[0]
-    return (len(texts) - fewer) / more if more > 0 else len(texts) / seconds[1]
+def _rest_of(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> tuple[float, float]:
+    """Return rows a second, and pairs a second, of what is neither encoding nor comparing: what more rows take longer
+    than fewer, without pairs; and what these take longer with their pairs.
+
+    Where they have too few to tell, it is what many pairs of some of them take, the most similar ones.
+    """
+    none, fewer = detector.at(threshold=1.0), len(texts) // 4
+    few, _ = _rest(none, texts[:fewer], vectors[:fewer])
+    many, _ = _rest(none, texts, vectors)
+    rows = (len(texts) - fewer) / (many - few) if many > few else len(texts) / many
+    paired, pairs = _rest(detector, texts, vectors)
+    if pairs < _ENOUGH_PAIRS:
+        texts, vectors = texts[:_LISTED_TEXTS], vectors[:_LISTED_TEXTS]
+        products = (vectors @ vectors.T)[np.triu_indices(len(texts), 1)]
+        place = max(0, len(products) - _LISTED_OF_EACH * len(texts))
+        cut = float(np.clip(np.partition(products, place)[place], -1.0, 1.0))
+        (paired, pairs), (many, _) = (_rest(detector.at(threshold=at), texts, vectors) for at in (cut, 1.0))
+    return rows, max(pairs, 1) / max(paired - many, _SHORTEST)
 
 
-def _pairs_a_second(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
-    """Return pairs a second of the same: what many pairs of the same rows take longer than none."""
-    products = (vectors @ vectors.T)[np.triu_indices(len(texts), 1)]
-    place = max(0, len(products) - _LISTED_OF_EACH * len(texts))
-    threshold = float(np.clip(np.partition(products, place)[place], -1.0, 1.0))
-    many, none = (_rest(detector.at(threshold=cut), texts, vectors) for cut in (threshold, 1.0))
-    return (len(products) - place) / max(many - none, _SHORTEST)
-
-
-def _rest(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
-    """Return the seconds of processor time of a deduplication, files and all, whose texts are encoded already."""
+def _rest(detector: Detector, texts: Sequence[str], vectors: NDArray[np.float32]) -> tuple[float, int]:
+    """Return the seconds of processor time of a deduplication, files and all, whose texts are encoded already, and how
+    many pairs it lists."""
     known = Detector(_Known(detector.encoder, texts, vectors), detector.calibration, detector.name, detector.guards)
     join = _TimedJoin()
     with tempfile.TemporaryDirectory() as place:
         used = time.process_time()
         result = known.deduplicate(list(texts), without_boilerplate=False, estimated_precision=_PRECISION, engine=join)
         result.write(Path(place) / "out")
-        return time.process_time() - used - join.used
+        seconds = time.process_time() - used - join.used
+    lists = (result.pairs, result.possible, result.ruled_out)
+    return seconds, sum(len(pairs) for pairs in lists if pairs is not None)
 
 
 class _TimedJoin(LocalEngine):
