@@ -73,7 +73,8 @@ class Reviewed(Frozen):
         if missing:
             raise CalibrationError(
                 f"No pair is labelled of {len(missing)} of the {len(np.unique(candidates.band))} bands of similarity "
-                "that pairs were drawn from. Review on: the bands take turns. Where reviewers disagree, settle that."
+                "that pairs were drawn from. Review on, all pairs and not only possible ones: the bands take turns. "
+                "Where reviewers disagree, settle that."
             )
         score = candidates.score
         # A guard gives many pairs this very score, whatever their cosine.
