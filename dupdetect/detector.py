@@ -40,7 +40,14 @@ from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.encoder.static import StaticEncoder
 from dupdetect.engines import Engine, LocalEngine, engine_of
 from dupdetect.engines.device import DeviceEngine
-from dupdetect.errors import ArtifactError, CalibrationError, DupdetectError, InputError, NotCalibratedError
+from dupdetect.errors import (
+    ArtifactError,
+    CalibrationError,
+    DupdetectError,
+    EmptyInputError,
+    InputError,
+    NotCalibratedError,
+)
 from dupdetect.graph import connected_components
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import check_keep, parse_keep
@@ -165,9 +172,16 @@ class Detector:
         Pairs that `decide` never accepts, whatever the similarity, are accepted at no threshold here either: duplicates
         among them count as missed.
 
-        Raises CalibrationError for too few labels, UnreachableCriterionError when no threshold meets the criterion.
+        Raises EmptyInputError for no pairs, CalibrationError for too few labels, UnreachableCriterionError when no
+        threshold meets the criterion.
         """
-        compared = compare(encoder, labelled(pairs), progress)
+        if not len(labelled(pairs)):
+            dropped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in pairs.dropped.to_dict().items() if n)
+            left_out = f" (left out: {dropped})" if dropped else ""
+            raise EmptyInputError(
+                f"There are no labelled pairs to calibrate on{left_out}. Hand in pairs of two texts, each with a label."
+            )
+        compared = compare(encoder, pairs, progress)
         groups = _question_groups(pairs) if groups is None else groups
         heeded = None
         if guards:

@@ -5,16 +5,18 @@ import dataclasses
 import itertools
 import pickle
 import random
+import re
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dupdetect import Detector, MaxF1, QuestionIndex, split_pairs
+from dupdetect import Detector, MaxF1, QuestionIndex, QuestionPairs, split_pairs
 from dupdetect.errors import (
     ArtifactError,
     CalibrationError,
+    EmptyInputError,
     EncoderMismatchError,
     InputError,
     NotCalibratedError,
@@ -434,3 +436,15 @@ def test_top_k_of_any_integer_type(detector, kind):
     found = detector.match(["a b c"], ["a b c", "a b d"], top_k=kind(100))
     assert found.top_k == 100
     assert list(found) == list(detector.match(["a b c"], ["a b c", "a b d"], top_k=100))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (([], [], []), "no labelled pairs to calibrate on. Hand in"),
+        ((["", "a b"], ["", "A b"], [1, 1]), "no labelled pairs to calibrate on (left out: 1 blank, 1 self pairs)."),
+    ],
+)
+def test_nothing_to_calibrate_on(encoder, columns, said):
+    with pytest.raises(EmptyInputError, match=re.escape(said)):
+        Detector.calibrate(encoder, QuestionPairs.from_columns(*columns))
