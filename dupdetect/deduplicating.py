@@ -125,9 +125,10 @@ def deduplicated(
     drawn = None
     if found is not None and ruled_out is not None:
         listed, by_guards = _by_guards_alone(found, *ruled_out)
-        sure = listed.similarity >= calibration.threshold
+        sure = np.ones(len(listed), dtype=np.bool_)
         if divided is not None:
-            sure &= ~read_in_part(truncated, listed)
+            alike = texts.score_of_others(listed_from, listed.left, listed.right, listed.similarity)
+            sure = Divided.at(calibration, alike, read_in_part(truncated, listed)).sure
         with _timed(seconds, "draw"):
             drawn = draw_candidates(
                 texts,

@@ -5,7 +5,8 @@ it is distinct or similar. Speed is by seconds of processor time, so that other 
 Then, for N rows and W workers of one core like those here,
 
     n = N x distinct                                      different texts
-    encoding  = n / (W encoded)                           seconds; encoded: texts a second and core
+    encoding  = n / (W encoded)                           seconds; encoded: texts a second and core, each with what
+                                                          stands before its end, where many texts end like it
     comparing = n (n - 1) / 2 x comparable / (W compared) comparable: the share of all pairs that are compared, those
                                                           with the same unknown words; compared: pairs a second and core
     pairs     = n (n - 1) / 2 x similar                   similar: the share of all pairs that reach the threshold;

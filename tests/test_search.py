@@ -119,7 +119,7 @@ def test_nearest_matches_a_full_sort(seed, n, q, k):
     corpus = clustered_rows(n, centres=3, spread=0.3, d=8, seed=seed)
     corpus[n // 2] = corpus[0]  # a tie
     queries = clustered_rows(q, centres=3, spread=0.3, d=8, seed=seed + 1)
-    found = nearest(queries, corpus, k, products=3 * len(corpus))
+    found = nearest(queries, corpus, k, most_products=3 * len(corpus))
     for i in range(q):
         exact = cosine(np.repeat(queries[i : i + 1], n, axis=0), corpus)
         expected = sorted(range(n), key=lambda j: (-exact[j], j))[:k]

@@ -19,7 +19,8 @@ class Decisions(Frozen):
 
     similarity: (n,) float32, cosine in [-1, 1].  probability: (n,) float64 in [0, 1], calibrated.
     duplicate: (n,) bool, similarity at or above the threshold, no text blank, no different words that the encoder does
-    not know, and no guard that rules them out.  guards: n tuples, the names of the guards that fire, mostly none.
+    not know, and no guard that rules them out.  guards: n tuples, the names of the guards that fire, mostly none, or
+    "unknown words" alone where these differ.
     notes: on pairs that unknown words decided, a sentence each.
     """
 

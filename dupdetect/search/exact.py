@@ -40,6 +40,7 @@ __all__ = [
 # Below it, starting the integer products takes longer than it saves.
 _FEW_ROWS = 2048
 _STRIP = 4  # blocks; of more, near-copies of one text would have too many pairs to be held at a time
+_QUERIES = 1024  # whose nearest rows are looked for at a time, at most
 _AHEAD = 1  # strips per thread that are computed before they are asked for
 
 
@@ -204,15 +205,14 @@ def nearest(
     corpus: NDArray[np.float32],
     k: int,
     *,
-    products: int = 2**26,
+    most_products: int = 2**26,
     progress: Callable[[int], None] | None = None,
 ) -> Neighbours:
     """Return the k rows of `corpus` most similar to each query (all of them when the corpus has fewer than k).
 
     queries: (q, d), corpus: (n, d), float32 with rows of length 1.  Exact, and among equals the lower row number wins.
-    products: of queries and rows, computed at a time.
-    Memory beyond the result: 8 bytes for each of these, and of n numbers.  `progress` is called with the number of
-    queries finished.
+    most_products: of queries and rows, computed at a time, if there are not more rows than that; of 1,024 queries at
+    most.  Memory beyond the result: 8 bytes for each.  `progress` is called with the number of queries finished.
 
     Raises InputError when rows are not unit vectors, the dimensions differ, or k < 1.
     """
@@ -226,7 +226,7 @@ def nearest(
     similarity = np.empty((len(queries), k), dtype=np.float32)
     # Two float32 products may each be off by the bound, so a true neighbour lies within twice that of the k-th.
     slack = np.float32(2 * float32_error(corpus.shape[1]))
-    block_rows = max(1, products // max(1, len(corpus)))
+    block_rows = min(_QUERIES, max(1, most_products // max(1, len(corpus))))
     for start in range(0, len(queries) if k else 0, block_rows):
         block = queries[start : start + block_rows]
         cosines = block @ corpus.T
