@@ -277,7 +277,7 @@ def test_vectors_are_those_of_the_encoder(cluster, tmp_path, small_shards):
 
 @pytest.mark.parametrize(
     ("stage", "names"),
-    [("Encoding", ["ray::EncodingWorker"]), ("Comparing", ["ray::compare", "ray::IDLE"])],
+    [("Encoding", ["ray::EncodingWorker.encode", "ray::EncodingWorker"]), ("Comparing", ["ray::compare", "ray::IDLE"])],
 )
 def test_a_killed_worker_changes_nothing(cluster, detector, small_shards, stage, names):
     expected = detector.deduplicate(questions())
