@@ -89,7 +89,7 @@ def test_no_integer_product_hides_a_pair(kind, seed, n, d):
 def test_short_products_are_never_below_the_long_ones(kind, seed, n, d, threshold):
     rows = of(kind, seed, n, d)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dupdetect.search.shorter._HEADS", (1, 2, 5, 30))
+        patch.setattr("dupdetect.search.shorter._LENGTHS", (2, 3, 6, 31))
         short = shorter_rows(rows, threshold).astype(np.float64)
     assert short.shape[1] <= d
     exact_products = rows.astype(np.float64) @ rows.astype(np.float64).T
@@ -106,7 +106,7 @@ def test_the_join_is_that_of_float64(kind, seed, n, d, block):
     threshold = float(np.quantile(similarity, 0.8, method="nearest"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact, "_FEW_ROWS", 0)
-        patch.setattr("dupdetect.search.shorter._HEADS", (1, 2, 5, 30))
+        patch.setattr("dupdetect.search.shorter._LENGTHS", (2, 3, 6, 31))
         pairs = similar_pairs(rows, threshold, block_rows=block)
     keep = similarity.astype(np.float64) >= threshold
     assert pairs.left.tolist() == i[keep].tolist()
@@ -157,3 +157,12 @@ sys.exit(made.PATH.read_bytes() != made.product().SerializeToString(deterministi
 def test_marked_places_are_those_of_numpy(shape, share):
     marked = np.random.default_rng(0).random(shape) < share
     assert marked_places(marked).tolist() == np.flatnonzero(marked).tolist()
+
+
+def test_a_direction_that_all_vectors_share_does_not_coarsen_the_integers_of_short_ones():
+    rng = np.random.default_rng(0)
+    rows = unit(rng.normal(size=(3000, 30)) @ rng.normal(size=(30, 384)) + 10 * rng.normal(size=384))
+    assert np.abs(rows @ unit(rows.mean(axis=0, keepdims=True)).T).min() > 0.6
+    short = shorter_rows(rows, 0.99)
+    assert short.shape[1] < 100
+    assert np.abs(short).max() < 0.4
