@@ -160,6 +160,12 @@ class EncoderMismatchError(CalibrationError):
         )
 
 
+def offered(best: float) -> float:
+    """Return the best available value, in [0, 1], as a refusal names it: rounded down to four digits, and away from the
+    limit of what numbers can tell, so that who asks for this next gets it."""
+    return max(0.0, math.floor((best - 1e-6) * 10_000) / 10_000)
+
+
 class UnreachableCriterionError(CalibrationError):
     """No threshold meets the criterion on the labels at hand.
 
@@ -171,8 +177,7 @@ class UnreachableCriterionError(CalibrationError):
         self.asked = asked
         self.best = best
         self.labels_needed = labels_needed
-        # Rounded down, and away from the limit of what numbers can tell: who asks for this next must get it.
-        available = math.floor((best - 1e-6) * 10_000) / 10_000
+        available = offered(best)
         offer = f"the best available is {available:.4f}" if available > 0 else "nothing above 0 is available"
         super().__init__(f"Cannot reach {asked}: {offer}. {detail}")
 

@@ -28,14 +28,13 @@ _SHIPPED: dict[str, Literal["default", "fast"]] = {"dupdetect-default": "default
 class Recalibrated:
     """What the labels of a review gave.
 
-    detector: with its threshold and probabilities for the export, saved in `folder`.  certificate: what is in the file
-    `certificate_file`, and in one of that name beside the detector; its "statement" is that in sentences.
+    detector: with its threshold and probabilities for the export, saved in `folder`.  certificate: what is in
+    certificate.json beside the detector, and in that of the reviewed folder; its "statement" is that in sentences.
     """
 
     detector: Detector
     folder: Path
     certificate: dict[str, Any]
-    certificate_file: Path
 
 
 def recalibrate(
@@ -79,7 +78,7 @@ def recalibrate(
     for place in (folder, own_folder):
         with atomic_file(place / CERTIFICATE, overwrite=True) as file:
             file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return Recalibrated(own, Path(output), found, folder / CERTIFICATE)
+    return Recalibrated(own, Path(output), found)
 
 
 @contextmanager

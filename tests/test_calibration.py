@@ -189,7 +189,7 @@ def test_what_no_threshold_accepts_is_missed_and_never_found(criterion):
     assert summary["precision"]["value"] == pytest.approx(label[accepted].mean())
     assert summary["recall"]["value"] == pytest.approx(accepted[label].mean())
     assert summary["never_accepted"] == 800
-    assert "800 of the pairs differ in words that the encoder does not know" in "\n".join(calibration.describe())
+    assert "800 of the pairs are never accepted: their texts differ in words" in "\n".join(calibration.describe())
     cuts = np.unique(similarity[:2000].astype(np.float32))
     if criterion == MaxF1():
         assert summary["f1"]["value"] == pytest.approx(max(counts_at(similarity, label, cut).f1 for cut in cuts))

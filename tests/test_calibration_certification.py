@@ -195,3 +195,18 @@ def test_certified_precision_holds_at_another_prevalence():
         wrong += true_precision[np.sum(cuts.threshold >= threshold) - 1] < asked
     assert wrong <= 0.05 * draws
     assert refused <= 0.05 * draws
+
+
+@pytest.mark.parametrize(("pairs", "precision"), [(200, 0.95), (1000, 0.99), (4000, 0.997)])
+def test_labels_without_an_error_certify_what_so_many_can(pairs, precision):
+    label = np.arange(pairs) < pairs / 2
+    found = Calibration.fit(np.linspace(1, 0, pairs), label, encoder="e1", criterion=MinPrecision(precision))
+    assert precision ** (found.sample.similarity[label] >= found.threshold).sum() < 0.05
+
+
+def test_a_hub_of_pairs_that_agree_certifies_no_more_than_one_of_them():
+    """120 pairs of their own and one group of 120, all right: true precision could be 0.92 with such hubs."""
+    similarity, label = np.linspace(1, 0, 480), np.arange(480) < 240
+    group = np.where(np.arange(480) % 2 == 0, np.arange(480), 1)
+    with pytest.raises(UnreachableCriterionError):
+        Calibration.fit(similarity, label, encoder="e1", criterion=MinPrecision(0.95), groups=group)

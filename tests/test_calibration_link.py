@@ -198,3 +198,20 @@ def test_a_label_counts_once_whatever_it_weighs():
     assert isinstance(link, Logistic)
     assert isinstance(once, Logistic)
     assert (link.slope, link.intercept) == pytest.approx((once.slope, once.intercept))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_label_weighs_does_not_choose_the_curve_either(seed):
+    score, label, _ = draw(seed, 1500)
+    repeats = np.where(score < 0.5, 40, 1)
+    group = np.repeat(np.arange(1500), repeats)
+    weighted = CalibrationSample.of(np.repeat(score, repeats), np.repeat(label, repeats), group, label_count=1500)
+    link, once = best_link(weighted), best_link(weighted.at(weighted.once))
+    assert type(link) is type(once)
+
+
+def test_pairs_that_are_never_accepted_do_not_count_for_a_trial_of_the_isotonic_curve(monkeypatch):
+    monkeypatch.setattr("dupdetect.calibration.link._loss", lambda fit, _: 0.0 if fit is isotonic_link else 1.0)
+    score, label, _ = draw(0, 1200)
+    assert isinstance(best_link(CalibrationSample.of(score, label)), Isotonic)
+    assert isinstance(best_link(CalibrationSample.of(np.where(np.arange(1200) < 400, -np.inf, score), label)), Logistic)

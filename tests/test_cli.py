@@ -406,6 +406,7 @@ def test_score_knows_the_pairs_that_dedupe_writes(capsys, export, tmp_path):
     [
         (["-o", "out.csv"], "--output"),
         (["--left", "x", "--right", "y"], "--left and --right"),
+        (["--sheet", "x"], "--sheet"),
         (["--cache", "vectors.sqlite"], "--cache"),
         (["--encoding", "utf-8"], "--encoding"),
         (["--on-bad-rows", "error"], "--on-bad-rows"),

@@ -72,6 +72,14 @@ def test_design_effect_of_groups_that_succeed_or_fail_as_one_is_their_size():
     assert metrics.design_effect([True] * 12, np.repeat([0, 1, 2], 4)) == pytest.approx(4)
 
 
+@pytest.mark.parametrize("sizes", [[1] * 120 + [120], [10] * 80 + [200] * 20])
+def test_a_few_large_groups_that_succeed_do_not_count_as_many(sizes):
+    """Kish 1965: n^2 / sum size^2 is what groups of such sizes are worth, if each succeeds or fails as one."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    worth = len(group) / metrics.design_effect([True] * len(group), group)
+    assert worth == pytest.approx(len(group) ** 2 / np.sum(np.square(sizes)))
+
+
 def test_design_effect_of_groups_that_do_not_matter_is_about_1():
     successes = np.random.default_rng(0).random(4000) < 0.7
     assert metrics.design_effect(successes, np.repeat(np.arange(1000), 4)) == pytest.approx(1, abs=0.1)

@@ -28,7 +28,7 @@ def test_the_python_example_runs(capsys):
 def test_the_pandas_example_runs(tmp_path, monkeypatch):
     pandas = pytest.importorskip("pandas")
     code = next(code for code in blocks("python") if "read_csv" in code)
-    shutil.copytree(ROOT / "data", tmp_path / "data")
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.dupdetect*"))
     monkeypatch.chdir(tmp_path)
     names = {"detector": Detector.from_pretrained(tier="fast")}
     exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own page
@@ -39,7 +39,7 @@ def test_the_pandas_example_runs(tmp_path, monkeypatch):
 
 
 def test_the_index_example_runs_line_by_line(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "data", tmp_path / "data")
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.dupdetect*"))
     (tmp_path / "examples.csv").write_text("utterance,intent\nclose my account please,close\nhow do i pay,pay\n")
     monkeypatch.chdir(tmp_path)
     (block,) = (block for block in blocks("bash") if "index add faq" in block)
@@ -77,7 +77,7 @@ def test_the_training_example_runs_on_a_tiny_model(tmp_path, monkeypatch, capsys
 
 
 def test_the_console_example_runs_line_by_line(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "data", tmp_path / "data")
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.dupdetect*"))
     monkeypatch.chdir(tmp_path)
     (block,) = blocks("console")
     lines = block.strip().splitlines()
@@ -94,7 +94,7 @@ def test_the_two_commands_are_there_as_single_lines():
 
 
 def test_the_first_summary_is_what_the_command_prints(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "data", tmp_path / "data")
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.dupdetect*"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         main(["dedupe", "data/support_questions.csv"])

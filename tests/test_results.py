@@ -400,6 +400,10 @@ def test_lines_of_pairs_are_those_of_the_pairs_however_many_are_written_at_once(
     some = list(zip(*(column.tolist() for column in columns.values()), strict=True))
     assert len(some) > 3
     assert read_table(folders[1] / "possible.csv").rows == tuple(expected(*pair, ()) for pair in some)
+    assert [dataclasses.astuple(pair) for pair in found.possible] == some
+    assert [dataclasses.astuple(pair) for pair in found.ruled_out] == [
+        (*pair, names) for pair, names in zip(some, found.ruled_out.names, strict=True)
+    ]
     named = ["; ".join(name for name, fires in zip(REASONS, row, strict=True) if fires) for row in reasons]
     assert read_table(folders[1] / "ruled_out.csv").rows == tuple(
         expected(*pair, (names,)) for pair, names in zip(some, named, strict=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dupdetect.calibration import Calibration, CalibrationSample, MaxF1, MinPrecision, MinRecall
-from dupdetect.calibration.threshold import choose_threshold
+from dupdetect.calibration import Calibration, MaxF1, MinPrecision, MinRecall
 from dupdetect.errors import CalibrationError, UnreachableCriterionError
 from dupdetect.guards import Guards
 from dupdetect.review import certified
@@ -142,7 +142,9 @@ def test_pairs_that_guards_put_below_what_was_drawn_are_accepted_at_no_threshold
     reviewed = Reviewed.of(lowered, labels_of(drawn, 240), Guards(cap=float(np.float32(0.2))))
     assert np.isneginf(reviewed.score).sum() == 8
     assert reviewed.floor == drawn.score.min()
-    assert refit(reviewed, encoder="e", source="s", criterion=MaxF1()).threshold >= reviewed.floor - 1e-6
+    calibration = refit(reviewed, encoder="e", source="s", criterion=MaxF1())
+    assert calibration.threshold >= reviewed.floor - 1e-6
+    assert "8 of the pairs are never accepted: a guard fires, or" in "\n".join(calibration.describe())
 
 
 def test_a_refusal_counts_labels_and_what_it_offers_can_be_had():
@@ -156,6 +158,20 @@ def test_a_refusal_counts_labels_and_what_it_offers_can_be_had():
     assert refit(reviewed, encoder="e", source="s", criterion=offered, request=2)
     with pytest.raises(UnreachableCriterionError):
         refit(reviewed, encoder="e", source="s", criterion=MinPrecision(refusal.value.best + 5e-3), request=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(40, 300), st.sampled_from([0.8, 0.9, 0.97]))
+def test_whatever_a_refusal_offers_can_be_had(seed, labels, right):
+    rng = np.random.default_rng(seed)
+    score = np.sort(rng.random(labels).astype(np.float32))[::-1]
+    weight = rng.choice([1.0, 3.0, 20.0], size=labels)
+    label = rng.random(labels) < np.where(score > 0.5, right, 0.1)
+    with pytest.raises(UnreachableCriterionError) as refusal:
+        certified_threshold(MinPrecision(0.999), score, label, weight, drawn=1000)
+    named = float(re.search(r"the best available is (\S+)\.|$", str(refusal.value))[1] or 0)
+    if named:
+        assert certified_threshold(MinPrecision(named), score, label, weight, drawn=1000, request=2)
 
 
 def test_all_requests_on_the_same_labels_share_the_error(monkeypatch):
@@ -192,6 +208,12 @@ def test_nothing_is_certified_where_pairs_were_looked_at_in_part():
         for some in (drawn, in_part)
     ]
     assert thresholds[0] < drawn.score[drawn.band < 2].min() <= thresholds[1]
+    reviewed = Reviewed.of(in_part, dict(list(labels.items())[:240]), None)
+    assert reviewed.countable == 200
+    calibration = refit(reviewed, encoder="e", source="s", criterion=MinPrecision(0.7))
+    assert "from 120 labels" in certificate(reviewed, calibration, MinPrecision(0.7), "s", 0)["statement"][0]
+    with pytest.raises(UnreachableCriterionError, match="120 of the 240 labels count here"):
+        refit(reviewed, encoder="e", source="s", criterion=MinPrecision(0.99))
     nothing = Candidates(
         **{name: getattr(drawn, name) for name in drawn.__dataclass_fields__} | {"counted": drawn.band < 0}
     )
@@ -229,12 +251,6 @@ def by_weight(score, label, weight):
     return certified_threshold(MinPrecision(0.95), score, label, weight.astype(float), drawn=1000)
 
 
-def by_repeats(score, label, weight):
-    columns = (np.repeat(column, weight) for column in (score, label, np.arange(len(score))))
-    sample = CalibrationSample.of(*columns)
-    return choose_threshold(MinPrecision(0.95), sample, sample.prevalence)
-
-
 def barely_wrong(weight):
     """Return the share of errors among heavy pairs with which the precision is just below 0.95."""
     return 0.051 * (LIGHT + HEAVY * weight) / (HEAVY * weight)
@@ -243,10 +259,6 @@ def barely_wrong(weight):
 @pytest.mark.parametrize("weight", [1, 5, 20])
 def test_certificates_hold_where_one_band_is_heavy(weight):
     assert share_certified(by_weight, 200, barely_wrong(weight), weight) <= 0.06
-
-
-def test_they_would_not_if_repeats_in_groups_were_all_there_is():
-    assert share_certified(by_repeats, 30, barely_wrong(20), 20) > 0.1
 
 
 def test_certificates_are_not_timid():

@@ -221,8 +221,9 @@ class Calibration:
         """Return what is known about the operating point, as JSON values.
 
         precision, recall and f1 are {"value", "low", "high"} at the threshold and the prevalence, `value` None where no
-        pair is accepted. `never_accepted` pairs, in which a text is blank or the two differ in words that the encoder
-        does not know, are accepted at no threshold; they are among `pairs`, and `duplicates` among them are missed.
+        pair is accepted. `never_accepted` pairs are accepted at no threshold: a text is blank, or the two differ in
+        words that the encoder does not know, or, in a review, a guard lowers their score below all that were drawn.
+        They are among `pairs`, and `duplicates` among them are missed.
         Where rows stand for weights, these count labels, each once; `share_of_duplicates` is that of the rows.
 
         `expected_calibration_error` likewise is for pairs as labelled, whatever the prevalence: of the probability that
@@ -258,7 +259,8 @@ class Calibration:
         }
 
     def share_found(self, threshold: float) -> float:
-        """Return the share, in [0, 1], of the duplicates among the labelled pairs that reach `threshold`."""
+        """Return the share, in [0, 1], of the duplicates among the labelled pairs that reach `threshold`; where rows
+        stand for weights, of those among all that the labels stand for, estimated."""
         reached = self.sample.similarity.astype(np.float64) >= threshold
         return float(reached[self.sample.label].mean())
 
@@ -305,9 +307,7 @@ class Calibration:
             )
         never = found["never_accepted"]
         if never:
-            lines.append(
-                f"{'':<13}{never:,} of the pairs differ in words that the encoder does not know, and are never accepted"
-            )
+            lines.append(f"{'':<13}{never:,} of the pairs are never accepted: {self.sample.why_never}")
         return [*lines, " " * 13 + "measured on the pairs that the threshold was chosen on; 95 % intervals"]
 
     @property

@@ -18,7 +18,7 @@ from dupdetect.metrics.inputs import BoolArray, FloatArray, IntArray
 _FIRST_TEST = 60
 """Accepted pairs at the first certified threshold: 59 without an error are the fewest that certify 0.95 at 95 %."""
 _TESTS_PER_DOUBLING = 16
-_TESTS_PER_START = 32
+_TESTS_PER_START = 16
 _FEWEST_SEEN = 20
 """Most similar pairs that say something of how many labels would do; fewer say too little."""
 

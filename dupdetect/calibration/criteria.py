@@ -37,7 +37,7 @@ class MinPrecision:
     4 % more each time. At each, "precision is below `precision`" is tested by the exact one-sided Clopper-Pearson
     bound. Testing downwards and stopping at the first failure keeps the error rate over all tests without any
     correction (fixed sequence testing; Angelopoulos et al. 2021, "Learn then Test", arXiv 2110.01052), but a few stray
-    errors among the first pairs end that walk. So it may start again at four times as many pairs (up to half of all),
+    errors among the first pairs end that walk. So it may start again at twice as many pairs (up to half of all),
     and the allowed error rate is split evenly between the starts; a walk that still goes when it meets the next start
     inherits that one's part (the fallback procedure: Wiens 2003; Wiens and Dmitrienko 2005; valid under any dependence
     of the tests). The last threshold that passed is taken. Neither the candidates nor the parts depend on `precision`,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,13 @@ class CalibrationSample(Frozen):
         return np.isfinite(self.similarity)
 
     @property
+    def why_never(self) -> str:
+        """What keeps the other pairs from being accepted."""
+        if self.labels is None:
+            return "their texts differ in words that the encoder does not know"
+        return "a guard fires, or their texts differ in words that the encoder does not know"
+
+    @property
     def prevalence(self) -> float:
         """The share of duplicates, in [0, 1]."""
         return self.duplicates / len(self)
@@ -152,11 +160,13 @@ class CalibrationSample(Frozen):
 
 
 def _no_names(groups: NDArray[Any]) -> BoolArray:
-    """Return (n,) bool: what is neither a whole number nor a string; of other objects nothing is known."""
+    """Return (n,) bool: what is neither a whole number nor a string."""
     if groups.dtype.kind == "f":
         whole: BoolArray = np.isfinite(groups) & (groups == np.round(groups))
         return ~whole
-    return np.full(len(groups), groups.dtype.kind not in "biuUSTO")
+    if groups.dtype.kind == "O":
+        return np.array([not isinstance(name, str | Integral) for name in groups.tolist()], dtype=np.bool_)
+    return np.full(len(groups), groups.dtype.kind not in "biuUST")
 
 
 def _checked_count(count: int, groups: ArrayLike | None) -> int:

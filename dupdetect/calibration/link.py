@@ -15,8 +15,9 @@ from dupdetect.errors import ArtifactError, InputError
 from dupdetect.metrics.inputs import FloatArray, IntArray
 
 FEWEST_FOR_ISOTONIC = 1000
-"""Labels below which the curve is logistic without a trial. In simulation the isotonic one lost there by up to 0.008
-nats a pair, even where the truth was not logistic, and a trial chose it in up to half of the draws."""
+"""Labels of comparable pairs below which the curve is logistic without a trial. In simulation the isotonic one lost
+there by up to 0.008 nats a pair, even where the truth was not logistic, and a trial chose it in up to half the draws.
+"""
 FOLDS = 10
 
 
@@ -95,15 +96,17 @@ def link_from_dict(values: Mapping[str, Any]) -> Link:
 def best_link(sample: CalibrationSample) -> Link:
     """Return the logistic or the isotonic curve, whichever has the lower log loss on held-out groups.
 
-    Logistic for fewer than `FEWEST_FOR_ISOTONIC` labels, for pairs that all hang together, and where both are as good.
+    Logistic for fewer than `FEWEST_FOR_ISOTONIC` labels of comparable pairs, for pairs that all hang together, and
+    where both are as good.
 
-    Each label counts once, whatever it weighs. Weights undo that pairs were drawn by their score, and the chance of a
-    duplicate at a given score does not depend on how many were drawn there; with them, the many pairs of low scores
-    would bend a curve that is not quite right everywhere where no decision is made.
+    Each label counts once, whatever it weighs. Weights undo that pairs were drawn by their score, and among pairs drawn
+    by that alone the chance of a duplicate at a given score does not depend on how many were drawn; with them, the many
+    pairs of low scores would bend a curve that is not quite right everywhere where no decision is made. (A review also
+    draws pairs by what a guard says, all at one score, and by what the encoder read of them: there it is approximate.)
     """
-    tried = sample.labelled >= FEWEST_FOR_ISOTONIC and can_be_held_out(sample)
     once = sample.at(sample.once)
-    if tried and _loss(isotonic_link, sample) < _loss(logistic_link, sample):
+    tried = once.comparable.sum() >= FEWEST_FOR_ISOTONIC and can_be_held_out(once)
+    if tried and _loss(isotonic_link, once) < _loss(logistic_link, once):
         return isotonic_link(once)
     return logistic_link(once)
 

@@ -40,8 +40,8 @@ def choose_threshold(criterion: Criterion, sample: CalibrationSample, prevalence
                 str(criterion),
                 float(cuts.recall[-1]),
                 None,
-                f"{missed:,} of the {duplicates:,} labelled duplicates are accepted at no threshold, because the two "
-                "texts differ in words that the encoder does not know. Ask for less, or use another encoder.",
+                f"{missed:,} of the {duplicates:,} labelled duplicates are accepted at no threshold: "
+                f"{sample.why_never}. Ask for less, or use another encoder.",
             )
         return _below_cut(cuts, int(np.argmax(enough)))
     if sample.labels is not None:

@@ -142,6 +142,9 @@ def remove(folder: str, ids: tuple[str, ...], as_json: bool) -> None:
     They are found no more. What they leave in the files, such as vectors, is written over when there is enough of it;
     where it must be gone at once, make the index anew by its own detector (see the last example), and delete INDEX.
 
+    What visitors of `dupdetect serve` answered is no part of the index, and stays: INDEX.answers.sqlite beside it has
+    what they typed, and id and text of each question that they confirmed. Delete that file too, to be rid of them.
+
     \b
     dupdetect index remove faq 1017 1018
     dupdetect index remove faq - < outdated.txt

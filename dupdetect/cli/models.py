@@ -71,7 +71,7 @@ def calibrate(
 
     With --from-reviews the labels are those of a review of an export, and the precision holds among all its pairs: the
     threshold is the lowest certified to have --min-precision (0.95 if neither is given). Nothing is encoded again. The
-    certificate is written to OUT_DIR/certificate.json too.
+    certificate is written beside the detector, and to OUT_DIR/certificate.json until that is made anew.
 
     \b
     dupdetect calibrate default my_pairs.csv -o my-detector
@@ -199,8 +199,7 @@ def _calibrate_from_reviews(
         criterion = MinPrecision(0.95)
     detector = None if made_by is None else load_detector(made_by)
     done = recalibrate(folder, output, criterion=criterion, made_by=detector, overwrite=overwrite)
-    written = f"written to {output}/, and the certificate to {done.certificate_file}"
-    lines = [*done.certificate["statement"], written]
+    lines = [*done.certificate["statement"], f"written to {output}/, with certificate.json"]
     click.echo(as_json_text(done.certificate) if as_json else printable("\n".join(lines)))
 
 

@@ -181,7 +181,10 @@ point_options = together(
     "point",
     operating_point,
     min_precision=click.option(
-        "--min-precision", type=float, metavar="P", help="Certified precision of at least P (0 to 1)."
+        "--min-precision",
+        type=float,
+        metavar="P",
+        help="Precision of at least P (0 to 1), certified on the labelled pairs of the detector.",
     ),
     min_recall=click.option("--min-recall", type=float, metavar="R", help="Recall of at least R (0 to 1)."),
     threshold=click.option("--threshold", type=float, metavar="T", help="This cosine similarity, as it is."),

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from dupdetect.detector import Detector
     from dupdetect.tables import Table
 
-FILE_ONLY = ("left", "right", "output", "cache", "encoding", "delimiter", "on_bad_rows", "excel_safe", "overwrite")
+FILE_ONLY = (
+    "left", "right", "output", "cache", "encoding", "delimiter", "sheet", "on_bad_rows", "excel_safe", "overwrite",
+)  # fmt: skip
 """What `score` takes for a file of pairs, and not for two texts."""
 
 
@@ -67,7 +69,8 @@ def score(
     """Say how alike two texts are, or each pair of texts in a file.
 
     Two texts are printed with the words that they share. A file (CSV, .csv.gz, .xlsx, Parquet, JSON Lines, or - for
-    standard input) comes out with its own columns, and with similarity, probability and duplicate added.
+    standard input) comes out with its own columns, and with similarity, probability, duplicate and guards (what speaks
+    against a pair) added.
 
     \b
     dupdetect score "How do I reset my password?" "I forgot my password"

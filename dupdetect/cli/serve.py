@@ -27,9 +27,14 @@ def serve(folder: str, host: str, port: int, api_key_file: str | None, reviews: 
     """Answer questions about INDEX over HTTP: what is similar, was this asked before, add, remove. /docs lists it all.
     In a browser, the same address has pages to ask, to look at clusters and to review.
 
-    It listens on this machine only. Any other --host needs an API key, in the environment variable DUPDETECT_API_KEY or
-    in a file; requests then carry it as `Authorization: Bearer KEY` or `X-API-Key: KEY`, and a browser asks for it as
-    the password, with any user name. What is sent is not encrypted: put a proxy with TLS in front.
+    What visitors of the ask page answer is kept in the file INDEX.answers.sqlite beside INDEX: what they typed, and id
+    and text of the question that they confirmed, also when that is removed from INDEX later. Delete the file to be rid
+    of it.
+
+    It listens on this machine only. Any other --host needs an API key: set the environment variable DUPDETECT_API_KEY,
+    or name a file that holds the key with --api-key-file. Requests then carry it as `Authorization: Bearer KEY` or
+    `X-API-Key: KEY`, and a browser asks for it as the password, with any user name. What is sent is not encrypted: put
+    a proxy with TLS in front.
 
     Ctrl-C stops it when everything that was accepted is finished. Needs: pip install "dupdetect[serve]"
 
@@ -37,7 +42,7 @@ def serve(folder: str, host: str, port: int, api_key_file: str | None, reviews: 
     dupdetect serve faq
     dupdetect serve faq --port 9000 --reviews export.dupdetect
     DUPDETECT_API_KEY=$(cat key) dupdetect serve faq --host 0.0.0.0
-    curl http://127.0.0.1:8080/v1/check --json '{"text": "How do I get my money back?"}'
+    curl http://127.0.0.1:8080/v1/check -H 'Content-Type: application/json' -d '{"text": "How do I pay?"}'
     """
     from dupdetect.service import require_packages
 

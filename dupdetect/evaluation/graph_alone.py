@@ -67,6 +67,6 @@ def parts_of_groups(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def _average_precision(score: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
-    """Return the average precision; where all labels are equal there is nothing to rank, and it is their share."""
+    """Return the average precision; where all labels are equal there is nothing to rank: the share of duplicates."""
     share = float(labels.mean())
     return metrics.average_precision(metrics.curve(score, labels)) if 0 < share < 1 else share

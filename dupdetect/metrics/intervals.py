@@ -52,9 +52,10 @@ def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
 
     `successes` (n,) boolean, `groups` (n,) whole numbers. n / design_effect is the effective sample size that exact
     intervals should use (Kish 1965; Korn and Graubard 1998). The variance is the usual one between groups, sum over
-    groups of (successes - share * size)^2, against the binomial one. One group of mean size in which everything
-    fails is added, as if seen next: without it a few failures, or none, would say that groups do not matter. So with no
-    failure at all (and groups of one size) the effective size is the number of groups; with groups of one pair it is n.
+    groups of (successes - share * size)^2, against the binomial one. One group in which everything fails is added, as
+    large as that of a random success or failure is on average, sum size^2 / n: without it a few failures, or none,
+    would say that groups do not matter. So with no failure at all the effective size is about n^2 / sum size^2, the
+    number of groups where they are of one size; with groups of one pair it is n.
 
     >>> design_effect([True] * 6, [0, 0, 1, 1, 2, 2])
     2.0
@@ -69,12 +70,12 @@ def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
     if size.max() == 1:
         return 1.0
     success = np.bincount(group, weights=hit)
-    mean_size = len(hit) / np.count_nonzero(size)
-    total = len(hit) + mean_size
+    added = float(np.sum(size.astype(np.float64) ** 2) / len(hit))
+    total = len(hit) + added
     share = success.sum() / total
     if share == 0:
-        return float(mean_size)
-    between = np.sum((success - share * size) ** 2) + (share * mean_size) ** 2
+        return added
+    between = np.sum((success - share * size) ** 2) + (share * added) ** 2
     return max(1.0, float(between / (total * share * (1 - share))))
 
 

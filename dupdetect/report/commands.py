@@ -67,12 +67,14 @@ def commands(
     ]
     if index is None:
         again = _dedupe(questions, record, folder, _model(record))
+        if calibration.prevalence != calibration.sample.prevalence:  # what is offered was worked out for it
+            again += ["--prevalence", f"{calibration.prevalence:g}"]
         steps.append(("3. Decide again with that", _dedupe(questions, record, folder, ("--model", mine))))
     else:  # it keeps its detector, so another one makes another index
-        again, new = _duplicates(index, folder), f"{index}-2"
+        again, new = _duplicates(index, record, folder), f"{index}-2"
         points = [point for point in points if point[1] == _ESTIMATED]
         rebuilt = ["dupdetect", "index", "rebuild", _path(index), _path(new), "--model", mine]
-        steps += [("3. Make the index anew with that", rebuilt), ("4. Decide again", _duplicates(new, folder))]
+        steps += [("3. Make the index anew with that", rebuilt), ("4. Decide again", _duplicates(new, record, folder))]
     others = ((purpose, [*again, f"--{name.replace('_', '-')}", value]) for purpose, name, value in points)
     return (
         CommandGroup(
@@ -136,11 +138,14 @@ def _dedupe(questions: Questions, record: Mapping[str, Any], folder: str, model:
         words.append("--with-boilerplate")
     for option, value in questions.table.source.given:
         words += _option(f"--{option.replace('_', '-')}", value)
+    if record["excel_safe"]:
+        words.append("--excel-safe")
     return [*words, *model, "-o", _path(folder), "--overwrite"]
 
 
-def _duplicates(index: str, folder: str) -> list[str]:
-    return ["dupdetect", "index", "duplicates", _path(index), "-o", _path(folder), "--overwrite"]
+def _duplicates(index: str, record: Mapping[str, Any], folder: str) -> list[str]:
+    safe = ["--excel-safe"] if record["excel_safe"] else []
+    return ["dupdetect", "index", "duplicates", _path(index), *safe, "-o", _path(folder), "--overwrite"]
 
 
 def _model(record: Mapping[str, Any]) -> Sequence[str]:

@@ -55,6 +55,7 @@ def render_report(result: Result, record: Mapping[str, Any], folder: str) -> str
         "script_hash": _checksum(script),
         "name": PurePath(record["input"]["name"]).name or record["input"]["name"],
         "certified": certified,
+        "certified_here": certified and result.calibration.sample.labels is not None,
         "confirmed": bool((result.pairs.similarity < result.calibration.threshold).any()),
         "by_hand": isinstance(result.calibration.criterion, FixedThreshold),
         "similarities": similarity_figure(result, None if guards is None else guards["cap"]),

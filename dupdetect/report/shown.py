@@ -72,7 +72,8 @@ class Stays:
 
 @dataclass(frozen=True, slots=True)
 class ShownCluster:
-    """place: from 1, by size.  weakest: the lowest similarity of its pairs.  left_out: rows that are not shown."""
+    """place: from 1, by size.  weakest: the lowest similarity of its pairs.  same_text: all rows have the same text, in
+    its canonical form.  left_out: rows that are not shown."""
 
     id: int
     place: int
@@ -80,6 +81,7 @@ class ShownCluster:
     size: int
     kept: int
     weakest: float
+    same_text: bool
     doubtful: bool
     stays: tuple[Stays, ...]
     left_out: int
@@ -162,6 +164,7 @@ def shown_cluster(result: Result, cluster: Cluster, place: int, weakest: float) 
         size=len(cluster.rows),
         kept=len(cluster.kept),
         weakest=weakest,
+        same_text=len(np.unique(result.text_of[list(cluster.rows)])) == 1,
         doubtful=bool(below.any()),
         stays=tuple(parts),
         left_out=len(cluster.rows) - shown,

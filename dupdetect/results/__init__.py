@@ -6,7 +6,14 @@ Rows are counted from 0 here; files that people read count data rows from 1.
 from __future__ import annotations
 
 from dupdetect.results.deduplication import OUTPUT_FILES, Cluster, Deduplication
-from dupdetect.results.listed_pairs import Pair, PossiblePairs, RuledOutPairs, TextPairs
+from dupdetect.results.listed_pairs import (
+    Pair,
+    PossiblePair,
+    PossiblePairs,
+    RuledOutPair,
+    RuledOutPairs,
+    TextPairs,
+)
 from dupdetect.results.matches import Match, Matches
 from dupdetect.results.pair_decisions import Decisions, Explanation
 
@@ -19,7 +26,9 @@ __all__ = [
     "Match",
     "Matches",
     "Pair",
+    "PossiblePair",
     "PossiblePairs",
+    "RuledOutPair",
     "RuledOutPairs",
     "TextPairs",
 ]

@@ -189,7 +189,10 @@ class Deduplication(Frozen):
     def missed(self) -> str:
         """Say which share of the duplicates among the labelled pairs reach the threshold, and the possible ones too."""
         found = self.calibration.share_found(self.threshold)
-        said = f"Of the duplicates among the labelled pairs {percent(found)} reach this threshold"
+        # The labels of a review stand for all pairs of the export that they were drawn from.
+        weighted = self.calibration.sample.labels is not None
+        among = "in the export that was reviewed, by its labels," if weighted else "among the labelled pairs"
+        said = f"Of the duplicates {among} {percent(found)} reach this threshold"
         least = self.run.get("possible_from")
         if least is not None:
             found = self.calibration.share_found(least)
@@ -289,7 +292,7 @@ class Deduplication(Frozen):
             with (place / "candidates.csv").open("w", encoding="utf-8", newline="") as file:
                 drawn = self.candidates.rows() if self.candidates is not None else ()
                 write_csv(file, CANDIDATE_COLUMNS, drawn, excel_safe=excel_safe)
-            record = self.record()
+            record = self.record() | {"excel_safe": excel_safe}
             (place / "report.html").write_text(render_report(self, record, name), encoding="utf-8")
             (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return target

@@ -14,7 +14,7 @@ from dupdetect.frozen import Frozen
 from dupdetect.results.cells import line_by_line
 from dupdetect.ruled_out import REASONS
 
-__all__ = ["Pair", "PossiblePairs", "RuledOutPairs", "TextPairs"]
+__all__ = ["Pair", "PossiblePair", "PossiblePairs", "RuledOutPair", "RuledOutPairs", "TextPairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,27 @@ class Pair:
     probability: float
     same_text: bool
     bridge: int
+
+
+@dataclass(frozen=True, slots=True)
+class PossiblePair:
+    """Two rows whose texts may be duplicates, and are not taken for them."""
+
+    left: int
+    right: int
+    similarity: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuledOutPair:
+    """Two rows whose texts are as similar as duplicates; `reasons`: the names of what rules them out."""
+
+    left: int
+    right: int
+    similarity: float
+    probability: float
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +94,9 @@ class PossiblePairs(Frozen):
     def __len__(self) -> int:
         return len(self.left)
 
+    def __iter__(self) -> Iterator[PossiblePair]:
+        return itertools.starmap(PossiblePair, line_by_line(self.left, self.right, self.similarity, self.probability))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuledOutPairs(Frozen):
@@ -91,6 +115,10 @@ class RuledOutPairs(Frozen):
 
     def __len__(self) -> int:
         return len(self.left)
+
+    def __iter__(self) -> Iterator[RuledOutPair]:
+        pairs = line_by_line(self.left, self.right, self.similarity, self.probability)
+        return itertools.starmap(RuledOutPair, ((*pair, names) for pair, names in zip(pairs, self.names, strict=True)))
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:

@@ -44,6 +44,7 @@ class Reviewed(Frozen):
     score: (n,) float32 in [-1, 1], and -inf where it is below `floor`.  label: (n,) bool, duplicates.  weight: (n,)
     float64, how many pairs of the export each stands for.  unsure: how many are labelled that.  elsewhere: labels of
     pairs that were not drawn here, or stand behind a gap, and are left out.  drawn: how many pairs there are to label.
+    countable: how many of these can count for a certificate.
     floor: the score from which every pair of the export had a chance to be drawn. Guards may lower a score beyond it,
     and no threshold accepts those pairs alone.  counted_from: at least that, the score from which all pairs of the
     export were looked at; below it nothing can be certified (`dupdetect.review.candidates`).
@@ -55,6 +56,7 @@ class Reviewed(Frozen):
     unsure: int
     elsewhere: int
     drawn: int
+    countable: int
     floor: float
     counted_from: float
 
@@ -89,12 +91,18 @@ class Reviewed(Frozen):
             unsure=verdict.count("unsure"),
             elsewhere=len(labels) - len(rows),
             drawn=len(candidates),
+            countable=int((score >= counted_from).sum()),
             floor=floor,
             counted_from=counted_from,
         )
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """(n,) bool: the labelled pairs that count for a certificate."""
+        return self.score >= self.counted_from
 
     @property
     def repeats(self) -> NDArray[np.int64]:
@@ -153,7 +161,7 @@ def refit(
         )
     threshold = None
     if isinstance(criterion, MinPrecision):
-        counted = reviewed.score >= reviewed.counted_from
+        counted = reviewed.counted
         if not counted.any():
             raise CalibrationError(
                 "No labelled pair reaches the threshold of the detector that drew them, and below it so large an "
@@ -165,8 +173,9 @@ def refit(
             reviewed.score[counted],
             reviewed.label[counted],
             reviewed.weight[counted],
-            drawn=reviewed.drawn,
+            drawn=reviewed.countable,
             request=request,
+            labels=len(reviewed),
         )
     order = np.lexsort((reviewed.weight, reviewed.label, -reviewed.score))
     repeats = reviewed.repeats[order]
@@ -193,15 +202,16 @@ def certificate(
     threshold, labels = calibration.threshold, len(reviewed)
     recall = reviewed.recall(threshold)
     duplicates = int(reviewed.label.sum())
-    claim = f"{criterion}, estimated; no precision is certified"
+    claim, count = f"{criterion}, estimated; no precision is certified", labels
     if isinstance(criterion, MinPrecision):
+        count = int(reviewed.counted.sum())
         claim = (
             f"precision at least {criterion.precision:g} with {100 * criterion.confidence:g} % confidence among all "
             f"pairs of {source}"
         )
     statement = [
-        f"at threshold {threshold:.4f}: {claim}, from {labels:,} labels",
-        f"recall there is about {recall:.2f}, estimated among the pairs of different texts with a score of at least "
+        f"at threshold {threshold:.4f}: {claim}, from {count:,} labels",
+        f"recall there is about {recall:.2f}, estimated among the pairs of different texts with a cosine of at least "
         f"{reviewed.floor:.2f}",
         f"labels: {duplicates:,} duplicates, {labels - duplicates:,} different ({reviewed.unsure:,} of them unsure)",
     ]
@@ -224,6 +234,7 @@ def certificate(
         "recall_estimated": recall,
         "lowest_score_drawn": reviewed.floor,
         "labels": labels,
+        "labels_counted": count,
         "duplicates": duplicates,
         "unsure": reviewed.unsure,
         "conflicts": conflicts,

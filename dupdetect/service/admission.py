@@ -15,11 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dupdetect.service.observing import Metrics
 from dupdetect.service.problems import MEDIA_TYPE, Problem, problem_of
-from dupdetect.service.settings import Settings, is_loopback
+from dupdetect.service.settings import OPEN_PATHS, Settings, is_loopback
 
 __all__ = ["Admission"]
 
-_OPEN = frozenset({"/healthz", "/readyz"})  # for whoever watches over the service
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -32,7 +31,8 @@ _HEADERS = {
 _PAGE_HEADERS = {b"referrer-policy": b"same-origin"}
 _GONE = 499  # in metrics, of a request that was never complete
 _DIGITS = 20
-_CHALLENGE = 'Bearer realm="dupdetect", Basic realm="dupdetect", charset="UTF-8"'
+# Browsers built on Chromium look at the first one of a header only.
+_CHALLENGE = 'Basic realm="dupdetect", charset="UTF-8", Bearer realm="dupdetect"'
 
 
 class _GoneError(Exception):
@@ -97,20 +97,24 @@ class Admission:
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, value)
-        settings = self._settings
+        settings, is_open = self._settings, scope["path"] in OPEN_PATHS
         if settings.api_key is None:
             _check_host(headers)
-        elif scope["path"] not in _OPEN:
+        elif not is_open:
             _check_key(headers, settings.api_key)
         if scope["method"] not in _SAFE:
             _check_origin(headers)
-        if self._requests >= settings.requests and scope["path"] not in _OPEN:
+        if is_open:  # strangers may ask, so what they hold open is not counted, and they cannot hold much
+            _check_no_body(headers)
+            await self._app(scope, _replayed(b"", receive), send)
+            return
+        if self._requests >= settings.requests:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"{self._requests:,} requests are being answered already. Try again in a second.",
                 {"retry-after": "1"},
             )
-        if self._untaken > settings.answer_bytes and scope["path"] not in _OPEN:
+        if self._untaken > settings.answer_bytes:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "Answers to earlier requests have not been taken yet. Read them, and try again in a few seconds.",
@@ -167,6 +171,15 @@ def _check_origin(headers: Mapping[bytes, bytes]) -> None:
         same = origin is None or origin.partition(b"://")[2].lower() == headers.get(b"host", b"").lower()
     if not same:
         raise Problem(HTTPStatus.FORBIDDEN, "A page of another site sent this request. Only pages of this service may.")
+
+
+def _check_no_body(headers: Mapping[bytes, bytes]) -> None:
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"").strip(b"0"):
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "This path takes no body. Send the request without one.",
+            {"connection": "close"},
+        )
 
 
 async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: Settings) -> bytes:

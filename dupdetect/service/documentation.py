@@ -7,10 +7,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from dupdetect.service.settings import OPEN_PATHS
 
 __all__ = ["documentation"]
 
@@ -28,7 +30,7 @@ def documentation(document: dict[str, Any]) -> APIRouter:
         lstrip_blocks=True,
     )
     pages.filters["code"] = _code
-    page = pages.get_template("docs.html.jinja").render(document=document, operations=_operations(document))
+    template = pages.get_template("docs.html.jinja")
     style = (_FOLDER / "docs.css").read_bytes()
 
     @router.get("/openapi.json")
@@ -36,8 +38,9 @@ def documentation(document: dict[str, Any]) -> APIRouter:
         return JSONResponse(document)
 
     @router.get("/docs")
-    async def docs() -> Response:
-        return Response(page, media_type="text/html")
+    async def docs(request: Request) -> Response:
+        operations = _operations(document, _address(request))
+        return Response(template.render(document=document, operations=operations), media_type="text/html")
 
     @router.get("/docs.css")
     async def docs_css() -> Response:
@@ -46,9 +49,15 @@ def documentation(document: dict[str, Any]) -> APIRouter:
     return router
 
 
-def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+def _address(request: Request) -> str:
+    """Return where the caller reaches the service: by TLS where a proxy in front says so."""
+    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{request.headers.get('host') or 'HOST'}"
+
+
+def _operations(document: dict[str, Any], address: str) -> list[dict[str, Any]]:
     """Return for each operation what the page shows."""
-    found = []
+    found, keyed = [], "security" in document
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             example = _example(document, operation)
@@ -58,7 +67,7 @@ def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
                     "path": path,
                     "summary": operation["summary"],
                     "description": operation.get("description", ""),
-                    "call": _call(method.upper(), path, example),
+                    "call": _call(method.upper(), address, path, example, keyed=keyed and path not in OPEN_PATHS),
                     "problems": {key: value for key, value in operation["responses"].items() if key != "200"},
                 }
             )
@@ -79,12 +88,15 @@ def _code(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-def _call(method: str, path: str, example: Any) -> str:
-    """Return a command that makes the call."""
+def _call(method: str, address: str, path: str, example: Any, *, keyed: bool) -> str:
+    """Return a command that makes the call, with the key, where it needs one, from the variable KEY of the shell."""
     words = ["curl"]
     if method not in ("GET", "POST"):
         words += ["-X", method]
-    words.append(f"http://127.0.0.1:8080{path.replace('{id}', 'T-1017')}")
+    words.append(f"{address}{path.replace('{id}', 'T-1017')}")
+    call = shlex.join(words)
+    if keyed:
+        call += ' -H "X-API-Key: $KEY"'
     if example is not None:
-        words += ["--json", json.dumps(example)]
-    return shlex.join(words)
+        call += " " + shlex.join(["-H", "Content-Type: application/json", "-d", json.dumps(example)])
+    return call

@@ -100,12 +100,12 @@ def endpoints(service: Service, metrics: Metrics) -> APIRouter:
 
     @router.get("/healthz", tags=["watching"], summary="Is it alive?")
     async def healthz() -> Health:
-        """Needs no key."""
+        """Needs no key, and takes no body."""
         return Health("ok")
 
     @router.get("/readyz", tags=["watching"], summary="Does it accept requests?", **_answers(503))
     async def readyz() -> Health:
-        """Needs no key."""
+        """Needs no key, and takes no body."""
         if not service.ready:
             raise ServiceStoppedError
         return Health("ok")

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, fields
 
 from dupdetect.errors import InputError
 
-__all__ = ["Settings", "is_loopback"]
+__all__ = ["OPEN_PATHS", "Settings", "is_loopback"]
 
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""For whoever watches over the service: they need no key, take no body, and no limit is on them."""
 _SHORTEST_KEY = 16
 
 

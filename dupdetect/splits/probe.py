@@ -115,7 +115,7 @@ def _probe(
 
 
 def _average_precision(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
-    """Average precision in [0, 1]; with one label only there is nothing to rank, and it is the share of that label."""
+    """Average precision in [0, 1]; with one label only there is nothing to rank, and the share of duplicates."""
     prevalence = float(truth.mean())
     return average_precision(curve(score, truth)) if 0 < prevalence < 1 else prevalence
 

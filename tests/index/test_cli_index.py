@@ -250,3 +250,8 @@ def test_what_is_in_a_text_does_not_steer_the_terminal(folder, call):
 )
 def test_each_verb_has_help_with_examples(call, verb):
     assert f"dupdetect index {verb}" in call(verb, "--help")[0]
+
+
+def test_the_help_of_remove_names_the_file_that_keeps_what_visitors_confirmed(call):
+    said = " ".join(call("remove", "--help")[0].split())
+    assert "INDEX.answers.sqlite beside it has what they typed, and id and text of each question" in said

@@ -12,7 +12,7 @@ import pytest
 from table_files import workbook
 
 from dupdetect import Detector, QuestionIndex, Questions
-from dupdetect.calibration import Calibration
+from dupdetect.calibration import Calibration, CalibrationSample
 from dupdetect.cli import main
 from dupdetect.guards import Guards
 from dupdetect.tables import read_table
@@ -239,9 +239,38 @@ def test_what_is_certified_says_so_and_what_is_not_too(detector, calibration, tm
     best = Detector(detector.encoder, calibration)
     assert "Not certified." in page_of(best.deduplicate(texts), tmp_path / "best").text
     certified = page_of(best.at(min_precision=0.8).deduplicate(texts), tmp_path / "certified")
-    assert "Certified." in certified.text
+    assert "Certified on the labelled pairs, not on this file." in certified.text
     assert "Not certified" not in certified.text
     assert "with 95 % confidence" in certified.text
+    assert "label some of its pairs" in certified.text
+    sample = best.at(min_precision=0.8).calibration.sample
+    weighted = CalibrationSample.of(sample.similarity, sample.label, sample.group, label_count=len(sample))
+    reviewed = replace(best.at(min_precision=0.8).calibration, sample=weighted)
+    here = page_of(Detector(detector.encoder, reviewed).deduplicate(texts), tmp_path / "reviewed")
+    assert "Certified on the export that was reviewed." in here.text
+    assert "label some of its pairs" not in here.text
+
+
+def test_only_a_cluster_of_equal_texts_is_called_the_same_text(detector, tmp_path):
+    same, other = "a b c d e f g one", "a b c d e f g two"
+    page = page_of(detector.at(threshold=0.5).deduplicate([same, same, "z y x w v u t", other]), tmp_path / "out")
+    assert "weakest pair" in page.text
+    assert ", the same text" not in page.text
+    page = page_of(detector.at(threshold=0.5).deduplicate([same, same.upper()]), tmp_path / "equal")
+    assert ", the same text" in page.text
+
+
+def test_the_commands_keep_the_prevalence_and_excel_safe(detector, calibration, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.csv").write_text("question\na b\nA b\n")
+    best = Detector(detector.encoder, calibration)
+    for maker, safe in ((best, False), (best.at(prevalence=0.03), True)):
+        result = maker.deduplicate(Questions.read("some.csv", text="question"))
+        page = Page((result.write("out", excel_safe=safe, overwrite=True) / "report.html").read_text(encoding="utf-8"))
+        lines = commands_of(page)
+        assert all(("--excel-safe" in words) == safe for words in lines[2:])
+        assert "--prevalence" not in lines[2]
+        assert all(("--prevalence" in words) == safe for words in lines[3:])
 
 
 def test_the_same_result_gives_the_same_page(detector, tmp_path):

@@ -138,7 +138,7 @@ def test_with_a_key_nothing_is_answered_without_it(keyed, headers, status):
         answer = keyed.post(path, json=ASK, headers=headers)
         assert (answer.status_code == 401) == (status == 401)
         if status == 401:
-            assert answer.headers["www-authenticate"].startswith("Bearer")
+            assert answer.headers["www-authenticate"].startswith("Basic "), "or not every browser asks for it"
             assert KEY not in answer.text
     assert keyed.get("/healthz").status_code == keyed.get("/readyz").status_code == 200
 
@@ -311,6 +311,35 @@ def test_more_requests_at_once_than_allowed_are_refused_and_health_is_not(tmp_pa
         assert (status, headers[b"retry-after"]) == (503, b"5")
         assert (await call(app, parts(b""), method="GET", path="/readyz"))[0] == 503
         assert (await call(app, parts(b""), method="GET", path="/healthz"))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_strangers_who_hold_health_requests_open_keep_nobody_out(tmp_path):
+    """They need no key: neither their number is counted, nor is a body waited for, or an answer to be taken."""
+
+    async def run():
+        service = Service(make_index(tmp_path), Settings(requests=3, api_key=KEY))
+        app = create_app(service)
+        await service.start()
+        may_go_on, slow = asyncio.Event(), parts(b"x", b"")[:1]
+        begun = [
+            asyncio.create_task(call(app, slow, method="GET", path=path, headers=headers, taken=may_go_on.wait))
+            for path in ("/healthz", "/readyz")
+            for headers in ([], [(b"content-length", b"4000000")], [(b"transfer-encoding", b"chunked")])
+        ]
+        await asyncio.sleep(0.02)
+        body = parts(json.dumps(ASK).encode())
+        assert (await call(app, body, headers=[(b"x-api-key", KEY.encode())]))[0] == 200
+        assert not any(one.done() for one in begun)
+        may_go_on.set()
+        answers = [await one for one in begun]
+        assert [answer[0] for answer in answers] == [200, 413, 413] * 2
+        assert [answer[1].get(b"connection") for answer in answers] == [None, b"close", b"close"] * 2
+        assert all(answer[3] == slow for answer in answers), "nothing of a body was read"
+        nothing = [(b"content-length", b"0")]
+        assert (await call(app, parts(b""), method="GET", path="/healthz", headers=nothing))[0] == 200
+        await service.stop()
 
     asyncio.run(run())
 

@@ -1,15 +1,19 @@
 """What is answered, and what is refused, by each endpoint."""
 
+import argparse
 import json
 import logging
+import re
+import shlex
 import sqlite3
 from dataclasses import asdict
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
-from served import LOCAL, TEXTS, make_client, make_detector, make_index
+from served import KEY, LOCAL, TEXTS, make_client, make_detector, make_index
 
 from dupdetect import QuestionIndex
 from dupdetect.errors import ArtifactError
@@ -396,6 +400,43 @@ def test_the_page_of_the_document_loads_nothing_from_elsewhere(asked):
     assert asked.get("/docs.css").headers["content-type"].startswith("text/css")
     for path in asked.get("/openapi.json").json()["paths"]:
         assert path in answer.text
+
+
+def commands(page):
+    """The commands on the page of the document, each in the words that a shell makes of it."""
+    found = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page.text, re.DOTALL)
+    return [shlex.split(unescape(command)) for command in found]
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_the_commands_on_the_page_make_the_calls(tmp_path, key):
+    curl = argparse.ArgumentParser("curl")
+    curl.add_argument("url")
+    curl.add_argument("-X", dest="method")
+    curl.add_argument("-H", dest="headers", action="append", default=[])
+    curl.add_argument("-d", dest="body")
+    with make_client(tmp_path, base_url="http://localhost:9000", api_key=key) as client:
+        found = commands(client.get("/docs", headers={"x-api-key": KEY}))
+        for program, *words in found:
+            call = curl.parse_args(words)
+            assert (program, call.url.startswith("http://localhost:9000/")) == ("curl", True)
+            headers = dict(header.replace("$KEY", KEY).split(": ") for header in call.headers)
+            assert ("X-API-Key" in headers) == (key is not None and not call.url.endswith("z"))
+            method = call.method or ("GET" if call.body is None else "POST")
+            answer = client.request(method, call.url, headers=headers, content=call.body)
+            assert answer.status_code == 200, words
+    assert len(found) == 8
+
+
+def test_whatever_host_a_request_names_is_part_of_an_address_only(tmp_path):
+    host = "evil'; rm -rf ~ $(x) <script>"
+    with make_client(tmp_path, api_key=KEY) as client:
+        page = client.get("/docs", headers={"x-api-key": KEY, "host": host})
+        assert "<script>" not in page.text
+        assert all(any(word.startswith(f"http://{host}/") for word in words) for words in commands(page))
+        given = {"x-api-key": KEY, "host": "ask.example", "x-forwarded-proto": "https"}
+        found = commands(client.get("/docs", headers=given))
+        assert all(any(word.startswith("https://ask.example/") for word in words) for words in found)
 
 
 def test_before_it_has_started_a_service_is_alive_and_not_ready(tmp_path):

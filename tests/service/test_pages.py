@@ -1,6 +1,8 @@
 """The pages without a browser: what they say, what they keep, and what they refuse."""
 
+import json
 import re
+import shlex
 import shutil
 import sqlite3
 from html import unescape
@@ -11,6 +13,8 @@ from conftest import HashingEncoder
 from fastapi.testclient import TestClient
 
 from dupdetect import Detector, QuestionIndex
+from dupdetect.cli import cli
+from dupdetect.errors import ArtifactError
 from dupdetect.review import ReviewStore
 from dupdetect.review.candidates import Candidates, pair_key
 from dupdetect.review.store import labels_beside
@@ -297,6 +301,38 @@ def test_what_cannot_be_told_apart_is_refused_in_words(client):
         assert client.get("/clusters", params={"page": asked}).status_code == 404
 
 
+def test_what_was_decided_is_kept_and_told_where_the_clusters_cannot_be_worked_out(
+    client, folder, detector, monkeypatch
+):
+    def fail(index):
+        raise ArtifactError("The index is damaged. Copy it again.")
+
+    monkeypatch.setattr(QuestionIndex, "clusters", fail)
+    for decision, data, place in (
+        ("split", {"first": "a", "second": "b"}, "?apart=a&apart=b"),
+        ("undo", {"first": "a", "second": "b"}, ""),
+        ("merge", {"first": "d", "second": "a"}, "?merged=d&merged=a"),
+        ("survivor", {"id": "b"}, "?chosen=b"),
+        ("survivor/undo", {"id": "b"}, ""),
+        ("split", {"first": "a", "second": "c"}, "?apart=a&apart=c"),
+    ):
+        answer = client.post(f"/clusters/{decision}", data={"cluster": "0" * 32, **data}, follow_redirects=False)
+        assert (answer.status_code, answer.headers.get("location")) == (303, f"/clusters{place}")
+    page = client.get(answer.headers["location"])
+    assert (page.status_code, "Nothing was changed" in text_of(page)) == (500, False)
+    with QuestionIndex.open(folder, detector) as index:
+        assert [index.counts[name] for name in ("told_apart", "merged", "survivors")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("decision", ["split", "merge", "undo", "survivor", "survivor/undo"])
+def test_a_form_that_lacks_a_field_changes_nothing_and_is_told_so(client, folder, detector, decision):
+    page = send(client, f"/clusters/{decision}", first="a", second="d", id="b")
+    assert page.status_code == 400
+    assert "The form must have one field 'cluster'. Load its page again. Nothing was changed. Go back" in text_of(page)
+    with QuestionIndex.open(folder, detector) as index:
+        assert [index.counts[name] for name in ("told_apart", "merged", "survivors")] == [0, 0, 0]
+
+
 def test_long_lists_are_paged_and_each_member_is_there_once(tmp_path, detector):
     texts = {f"q{n}-{k}": f"{' '.join(f'w{n}x{word}' for word in range(9))} end{k}" for n in range(60) for k in (0, 1)}
     texts |= {f"long{n}": f"{' '.join(f'l{word}' for word in range(12))} o{n}" for n in range(110)}
@@ -427,6 +463,60 @@ def test_a_pair_that_is_not_there_and_a_label_that_is_none_are_refused(client, e
     assert labels(export) == {}
 
 
+def test_what_is_refused_has_changed_no_label(client, export):
+    label_next(client, "duplicate")
+    before = labels(export)
+    key = Candidates.read(export / "candidates.csv").key[1]
+    page = send(client, "/review/label", key=key, label="different", reviewer="", only="sure")
+    assert (page.status_code, "Nothing was changed." in text_of(page)) == (422, True)
+    (export / "candidates.csv").write_text("nothing\n")
+    assert send(client, "/review/undo", reviewer="").status_code == 409
+    assert labels(export) == before
+    assert "Nothing was changed" not in text_of(client.get("/review"))
+
+
+def command_in(page, verb):
+    """Return the words of a command on a page, which the command line understands."""
+    words = shlex.split(unescape(re.search(rf"<code[^>]*>dupdetect ({verb} [^<]*)</code>", page.text)[1]))
+    cli.commands[verb].make_context(verb, words[1:])
+    return words
+
+
+@pytest.mark.parametrize(("member", "value"), [("model", "another"), ("guards", {"cap": 0.25})])
+def test_the_result_of_another_detector_is_said_to_need_it(client, export, member, value):
+    label_next(client, "duplicate")
+    record = json.loads((export / "run.json").read_text("utf-8"))
+    (export / "run.json").write_text(json.dumps({**record, member: value}), "utf-8")
+    page = send(client, "/review/calibrate", reviewer="", precision="0.9")
+    said = text_of(page)
+    assert f"was made by the detector '{value if member == 'model' else 'hashing'}'" in said
+    assert "Stop this service, and start the page with" in said
+    assert command_in(page, "review") == ["review", str(export), "--web", "--model", "FOLDER"]
+    assert said.count("--model") == 1
+
+
+@pytest.mark.parametrize(
+    ("counted", "why"),
+    [
+        ("yes", r"Cannot reach precision of at least 0\.9 with .*, or for a recall"),
+        ("no", r"No labelled pair reaches the threshold .* and review that, or ask for a recall"),
+    ],
+)
+def test_a_certificate_that_is_refused_says_what_can_be_done_here_or_by_a_command(client, export, counted, why):
+    path = export / "candidates.csv"
+    path.write_text(path.read_text("utf-8").replace(",yes,", f",{counted},"), "utf-8")
+    with ReviewStore(labels_beside(export)) as store:
+        for place, key in enumerate(Candidates.read(path).key):
+            store.record(key, ("duplicate", "different")[place % 2])
+    page = send(client, "/review/calibrate", reviewer="", precision="0.9")
+    said = text_of(page)
+    assert re.search(rf"Nothing was certified {why} on the command line \(", said)
+    assert ("sk for less precision, or for" in said) == (counted == "yes")
+    assert "min_" not in said
+    words = ["calibrate", "--from-reviews", str(export), "--min-recall", "0.9", "-o", "FOLDER"]
+    assert command_in(page, "calibrate") == words
+
+
 def test_a_damaged_export_is_told_in_words(client, export):
     (export / "candidates.csv").write_text("nothing\n")
     page = client.get("/review")
@@ -444,7 +534,8 @@ def test_without_an_export_the_page_says_how_to_have_one(folder, detector):
 @pytest.mark.parametrize("precision", ["", "x", "0", "1.5", "nan", "-1", "inf"])
 def test_a_precision_that_is_none_is_refused_in_words(client, precision):
     page = send(client, "/review/calibrate", reviewer="", precision=precision)
-    assert (page.status_code, "Nothing was certified" in text_of(page)) == (200, True)
+    assert page.status_code == 200
+    assert "Nothing was certified The precision must be a number between 0 and 1, 0.95 say, not" in text_of(page)
 
 
 # Who may

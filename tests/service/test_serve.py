@@ -169,6 +169,8 @@ def test_a_socket_is_read_as_http_says(faq):
         head = b"POST /v1/check HTTP/1.1\r\n" + host + b"content-type: application/json\r\nconnection: close\r\n"
         assert b'"duplicate":true' in answer(head + b"transfer-encoding: chunked\r\n\r\n" + chunked)
         assert answer(head + b"content-length: 99999999999\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+        health = b"GET /healthz HTTP/1.1\r\n" + host + b"content-length: 9\r\n\r\n"
+        assert answer(health).startswith(b"HTTP/1.1 413 "), "and the body is not waited for"
         answer(b"GET /mysecret?q=mysecret HTTP/1.1\r\nconnection: close\r\n" + host + b"\r\n")
         process.send_signal(signal.SIGINT)
         assert "mysecret" not in process.stderr.read()
@@ -338,3 +340,12 @@ def test_folders_that_are_not_what_they_should_be_are_errors(made, tmp_path, cap
 def test_without_the_extra_the_error_says_what_to_install(made, capsys, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     assert 'pip install "dupdetect[serve]"' in failed(capsys, made)
+
+
+def test_the_help_says_how_a_key_is_given_and_what_is_kept_of_visitors(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "environment variable DUPDETECT_API_KEY, or name a file that holds the key with --api-key-file" in said
+    assert "kept in the file INDEX.answers.sqlite beside INDEX" in said
+    assert "-H 'Content-Type: application/json' -d '{" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from dupdetect.errors import DupdetectError
 from dupdetect.index import ClusterMember, KnownCluster, KnownQuestion, QuestionIndex
 from dupdetect.service.pages.forms import Form, PageRoute, read_form
 from dupdetect.service.pages.html import Places, page, redirect
@@ -102,50 +104,53 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
     @router.post("/split")
     async def split(request: Request) -> Response:
         form = await read_form(request)
-        first, second = await two(form)
+        (first, second), cluster = await two(form), form.one("cluster")
         await service.write(lambda index: index.unmerge(first, second))
-        return redirect(await where(form, apart=(first, second)))
+        return redirect(await where(cluster, apart=(first, second)))
 
     @router.post("/merge")
     async def merge(request: Request) -> Response:
         form = await read_form(request)
-        first, second = await two(form)
+        (first, second), cluster = await two(form), form.one("cluster")
         await service.write(lambda index: index.merge(first, second))
-        return redirect(await where(form, merged=(first, second)))
+        return redirect(await where(cluster, merged=(first, second)))
 
     @router.post("/undo")
     async def undo(request: Request) -> Response:
         form = await read_form(request)
-        first, second = await two(form)
+        (first, second), cluster = await two(form), form.one("cluster")
         if not await service.write(lambda index: index.forget(first, second) or index.forget_merge(first, second)):
             raise Problem(
                 HTTPStatus.CONFLICT,
                 f"{first} and {second} have been neither told apart nor merged, so there is nothing to undo.",
             )
-        return redirect(await where(form))
+        return redirect(await where(cluster))
 
     @router.post("/survivor")
     async def survivor(request: Request) -> Response:
         form = await read_form(request)
-        name = form.one("id")
+        name, cluster = form.one("id"), form.one("cluster")
         await service.write(lambda index: index.set_survivor(name))
-        return redirect(await where(form, chosen=(name,)))
+        return redirect(await where(cluster, chosen=(name,)))
 
     @router.post("/survivor/undo")
     async def undo_survivor(request: Request) -> Response:
         form = await read_form(request)
-        name = form.one("id")
+        name, cluster = form.one("id"), form.one("cluster")
         if not await service.write(lambda index: index.forget_survivor(name)):
             raise Problem(HTTPStatus.CONFLICT, f"{name} has not been chosen to stay, so there is nothing to undo.")
-        return redirect(await where(form))
+        return redirect(await where(cluster))
 
-    async def where(form: Form, **decided: Sequence[str]) -> str:
-        """Return the address of the cluster that the form was sent from or, if it is no more, that of the questions
-        that were merged, or that of all.
+    async def where(cluster: str, **decided: Sequence[str]) -> str:
+        """Return the address of the cluster with this key or, if it is no more, that of the questions that were merged,
+        or that of all, as also where something is wrong with the index: what was decided is kept by then.
 
         decided: the ids that were decided about, by the name of the decision.
         """
-        found, keys = await clusters.all(), [form.one("cluster")]
+        found: tuple[KnownCluster, ...] = ()
+        with suppress(DupdetectError):  # the page says what is wrong
+            found = await clusters.all()
+        keys = [cluster]
         together = set(decided.get("merged", ()))
         keys += [one.key for one in found if together and together <= {member.id for member in one.members}]
         key = next((key for key in keys if any(one.key == key for one in found)), None)

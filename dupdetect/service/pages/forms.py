@@ -32,8 +32,10 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except (Problem, DupdetectError) as error:
                 problem = self.problem(error)
+                # What we refuse ourselves is refused before anything is written.
+                unchanged = request.method == "POST" and isinstance(error, Problem)
                 template = "wrong.html.jinja" if wants_fragment(request) else "error.html.jinja"
-                response = page(template, status=problem.status, message=problem.detail)
+                response = page(template, status=problem.status, message=problem.detail, unchanged=unchanged)
                 response.headers.update(problem.headers)
                 return response
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -168,31 +170,33 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
     @router.post("/label")
     async def label(request: Request) -> Response:
         form = await read_form(request)
-        reviewer = _name(form.one("reviewer"))
+        reviewer, only = _name(form.one("reviewer")), _only(*form.all("only"))
         await run_in_threadpool(review.label, form.one("key"), form.one("label"), reviewer)
-        return redirect(_address(reviewer=reviewer, only=_only(*form.all("only"))))
+        return redirect(_address(reviewer=reviewer, only=only))
 
     @router.post("/undo")
     async def undo(request: Request) -> Response:
         form = await read_form(request)
         reviewer, only = _name(form.one("reviewer")), _only(*form.all("only"))
+        drawn = await run_in_threadpool(lambda: review.candidates.key)
         key = await run_in_threadpool(review.undo, reviewer)
         if key is None:
             return redirect(_address(reviewer=reviewer, only=only, note="nothing"))
-        if key not in review.candidates.key:
+        if key not in drawn:
             return redirect(_address(reviewer=reviewer, only=only, note="elsewhere"))
         return redirect(_address(reviewer=reviewer, only=only, again=key))
 
     @router.post("/calibrate")
     async def calibrate(request: Request) -> Response:
         form = await read_form(request)
-        reviewer, precision = _name(form.one("reviewer")), form.one("precision").strip()
+        reviewer, only = _name(form.one("reviewer")), _only(*form.all("only"))
+        precision = form.one("precision").strip()
         outcome: dict[str, Any] = {"precision": precision}
         try:
             outcome["done"] = await run_in_threadpool(review.calibrate, _number(precision))
         except DupdetectError as error:
-            outcome["refusal"] = str(error)
-        return await run_in_threadpool(review_page, reviewer, _only(*form.all("only")), **outcome)
+            outcome["refusal"] = _on_the_page(str(error), review.folder)
+        return await run_in_threadpool(review_page, reviewer, only, **outcome)
 
     return router
 
@@ -223,7 +227,23 @@ def _only(*given: str) -> str:
 
 
 def _number(precision: str) -> float:
-    try:
-        return float(precision)
-    except ValueError:
-        raise InputError(f"The precision must be a number between 0 and 1, 0.95 say, not {precision!r}.") from None
+    with suppress(ValueError):
+        if 0 < (number := float(precision)) <= 1:
+            return number
+    raise InputError(f"The precision must be a number between 0 and 1, 0.95 say, not {precision!r}.")
+
+
+def _on_the_page(refusal: str, folder: Path) -> str:
+    """Return why nothing was certified, with what can be done on this page, or by a command, where it names arguments
+    and options that the page does not have."""
+    named = shlex.quote(str(folder))
+    review = f"`dupdetect review {named} --web --model FOLDER`"
+    recall = f"`dupdetect calibrate --from-reviews {named} --min-recall 0.9 -o FOLDER`"
+    for theirs, ours in (
+        ("Name its folder with --model", f"Stop this service, and start the page with its folder: {review}"),
+        ("Name the detector that made it with --model", f"Stop this service, and start the page with that: {review}"),
+        ("(min_recall=0.9)", f"on the command line ({recall})"),
+        ("for less, or", "for less precision, or"),
+    ):
+        refusal = refusal.replace(theirs, ours)
+    return refusal
