@@ -8,8 +8,8 @@ precision), Recall@1 among them, and the mean over the other domains of `scripts
 are trained and measured on a split of the pairs at random, which shares questions between its parts: what they gain
 over their neighbours is the leak, not the training.
 
-Writes scripts/results/ablation.json after every row; run again, it goes on with the rows that are missing, as long as
-budget, data and machine are the same.
+Writes scripts/results/ablation.json after every row; run again, it goes on with the rows that are missing, unless
+budget, data, machine or versions are others: then it wants that file moved away.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from domains import as_encoder
 from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
 from measures import measured
-from train_default import averaged, taught
+from train_default import averaged, is_trained, taught
 from training_data import QUORA, SPLIT_SEED, natural_splits, quora_pairs, unlabelled_texts
 
 from dupdetect import QuestionPairs
@@ -142,12 +142,14 @@ def random_parts(pairs: QuestionPairs, like: Parts) -> Parts:
     """Parts as large as those of `like`, of pairs drawn at random: what most published scores are measured on."""
     order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))
     ends = np.cumsum([len(getattr(like, name)) for name in ("train", "validation", "calibration", "test")])
-    return Parts(*(pairs.select(np.sort(rows)) for rows in np.split(order, ends[:-1])))
+    return Parts(*(pairs.select(np.sort(rows)) for rows in np.split(order[: ends[-1]], ends[:-1])))
 
 
-def trained(config: TrainingConfig, parts: Parts, output: Path, teacher: Teacher | None) -> float:
-    """Train unless it is done; return the minutes it took."""
-    if not output.exists():
+def trained(config: TrainingConfig, parts: Parts, output: Path, teacher: Teacher | None) -> float | None:
+    """Train unless it is done; return the minutes it took, None where it was interrupted and nobody knows."""
+    minutes = output / "minutes"
+    if not is_trained(output, config):
+        resumed = output.with_name(f"{output.name}.training").exists()
         start = time.perf_counter()
         fine_tune(
             config,
@@ -160,12 +162,13 @@ def trained(config: TrainingConfig, parts: Parts, output: Path, teacher: Teacher
             shared_questions=True,
             progress=show,
         )
-        (output / "minutes").write_text(f"{(time.perf_counter() - start) / 60:.2f}")
-    return float((output / "minutes").read_text())
+        if not resumed:
+            minutes.write_text(f"{(time.perf_counter() - start) / 60:.2f}")
+    return float(minutes.read_text()) if minutes.exists() else None
 
 
 def started(budget: dict[str, Any]) -> dict[str, Any]:
-    """The results so far, where they were made with the same budget; else none."""
+    """The results so far, or none yet; the script ends where they were made otherwise."""
     head = {
         "what": "one choice of training at a time, at equal budget; measured once on the test split",
         "budget": budget,
@@ -175,12 +178,14 @@ def started(budget: dict[str, Any]) -> dict[str, Any]:
     }
     if TABLE.exists():
         before = json.loads(TABLE.read_text("utf-8"))
-        if all(before[key] == head[key] for key in ("budget", "data")):
-            return before
+        other = [key for key in head if before.get(key) != head[key]]
+        if other:
+            raise SystemExit(f"{TABLE} was made otherwise ({', '.join(other)}). Move it away to begin a new table.")
+        return before
     return head | {"rows": {}}
 
 
-def keep(results: dict[str, Any], name: str, row: dict[str, Any], minutes: float) -> None:
+def keep(results: dict[str, Any], name: str, row: dict[str, Any], minutes: float | None) -> None:
     results["rows"][name] = row | {"minutes": minutes, "revision": revision()}
     TABLE.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     print(name, json.dumps(row), flush=True)

@@ -5,7 +5,8 @@
     python scripts/build_detector.py
 
 Reads the data in ../shared/data, or in the folder named by DUPDETECT_DATA. `scripts/default_training.json` is the
-config. Run again after an interruption, it goes on where it was. What it writes:
+config. Run again after an interruption, it goes on where it was; with another config it wants another WORK. What it
+writes:
 
     WORK/teacher.npz          what the teacher says of unlabelled texts, encoded once
     WORK/seed-0/tuned/        the model with the best validation score
@@ -42,6 +43,7 @@ from dupdetect.atomic import atomic_file
 from dupdetect.cli import show
 from dupdetect.encoder import Encoder
 from dupdetect.search import cosine
+from dupdetect.splits import Splits
 from dupdetect.training import Teacher, TrainingConfig, average_weights, fine_tune
 from dupdetect.training.models import compute_type, encode, load_model
 
@@ -61,7 +63,7 @@ def main() -> None:
     print(f"{len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates")
     config = dataclasses.replace(TrainingConfig.read(options.config), base=str(options.base), seed=options.seed)
     tuned = place / "tuned"
-    if not tuned.exists():
+    if not is_trained(tuned, config):
         teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
         fine_tune(config, train, splits.validation, tuned, resume=True, teacher=teacher, progress=show)
     shares = measured_shares(options.base, tuned, splits.validation, place)
@@ -71,7 +73,7 @@ def main() -> None:
     ledger = started(config)
     for name, model in (("base", options.base), (f"seed {options.seed}", place / "encoder")):
         if name not in ledger["models"] or name != "base":
-            ledger["models"][name] = measured(as_encoder(model), splits.calibration, splits.test)
+            ledger["models"][name] = measured_here(as_encoder(model), splits)
     curve = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text("utf-8").splitlines()]
     ledger["models"][f"seed {options.seed}"] |= {
         "share_of_base": share,
@@ -84,20 +86,24 @@ def main() -> None:
 
 
 def started(config: TrainingConfig) -> dict[str, Any]:
-    """The ledger so far, where it is of the same config; else an empty one."""
+    """The ledger so far, where it is of the same config and data; else an empty one."""
     recipe = {**json.loads(config.to_json()), "base": TrainingConfig().base, "seed": None}
     head = {
         "what": "the recipe of the shipped encoder by seed, measured once on the test split and on other domains",
         "config": recipe,
         "data": {"file": QUORA.name, "sha256": checksum(QUORA), "split_seed": SPLIT_SEED},
-        "machine": machine(),
-        "versions": versions(TRAINING),
     }
     if LEDGER.exists():
         before = json.loads(LEDGER.read_text("utf-8"))
-        if before["config"] == recipe:
+        if all(before[key] == head[key] for key in ("config", "data")):
             return {**head, "models": before["models"]}
     return {**head, "models": {}}
+
+
+def measured_here(encoder: Encoder, splits: Splits) -> dict[str, Any]:
+    """What it reaches on the test split, and where: one ledger may hold models that different machines measured."""
+    found = measured(encoder, splits.calibration, splits.test)
+    return found | {"machine": machine(), "versions": versions(TRAINING)}
 
 
 def arguments() -> argparse.Namespace:
@@ -108,6 +114,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def is_trained(tuned: Path, config: TrainingConfig) -> bool:
+    """Whether the model is there already; the script ends where it is one of another config."""
+    if not tuned.exists():
+        return False
+    if TrainingConfig.read(tuned / "training.json") != config:
+        raise SystemExit(f"{tuned} was trained with another config. Delete it, or name another WORK.")
+    return True
 
 
 def taught(texts: list[str], teacher: Path, cache: Path) -> Teacher:
@@ -136,9 +151,11 @@ def stored(cache: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def measured_shares(base: Path, tuned: Path, validation: QuestionPairs, place: Path) -> dict[str, dict[str, float]]:
-    """What the average with each share of the base reaches; "1" is the base itself."""
-    path = place / "shares.json"
-    found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    """What the average with each share of the base reaches; "1" is the base itself. Of these very weights nothing is
+    measured twice."""
+    path, weights = place / "shares.json", checksum(tuned / "model.safetensors")
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    found = before["shares"] if before.get("tuned_sha256") == weights else {}
     for share in (1.0, *SHARES):
         if f"{share:g}" not in found:
             with tempfile.TemporaryDirectory() as folder:
@@ -147,7 +164,7 @@ def measured_shares(base: Path, tuned: Path, validation: QuestionPairs, place: P
             quora = {"Quora validation": pair_average_precision(encoder, validation)}
             found[f"{share:g}"] = quora | development(encoder)
             print(f"{share:g}", found[f"{share:g}"], flush=True)
-            path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+            path.write_text(json.dumps({"tuned_sha256": weights, "shares": found}, indent=2) + "\n", "utf-8")
     return found
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from domains import as_encoder
 from ledger import RESULTS, ROOT, TRAINING, checksum, machine, revision, versions
 from measures import calibrated, measured
-from train_default import remembered
+from train_default import is_trained, remembered
 from training_data import QUORA, SPLIT_SEED, natural_splits, rows_of, training_pairs, unlabelled_texts
 
 from dupdetect import Detector, QuestionPairs
@@ -67,7 +67,7 @@ def main() -> None:
         static = static_model(load_model(str(options.base)), DIMENSION, texts)
         static.save(str(untrained), create_model_card=False)
     config = dataclasses.replace(TrainingConfig.read(CONFIG), base=str(untrained))
-    if not tuned.exists():
+    if not is_trained(tuned, config):
         teacher = remembered(texts, lambda: default.encode(texts), options.work / "teacher.npz")
         fine_tune(config, train, splits.validation, tuned, resume=True, teacher=teacher, progress=show)
     with tempfile.TemporaryDirectory() as folder:

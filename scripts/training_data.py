@@ -12,6 +12,7 @@ from ledger import ROOT
 
 from dupdetect import QuestionPairs, split_pairs
 from dupdetect.splits import Splits
+from dupdetect.splits.sketch import sketch_key
 from dupdetect.text import canonical
 
 DATA = Path(os.environ.get("DUPDETECT_DATA", ROOT.parent / "shared" / "data"))
@@ -81,14 +82,17 @@ def unlabelled_texts(seed: int = 0) -> list[str]:
 
 
 def training_pairs(splits: Splits) -> QuestionPairs:
-    """The natural train split, and the extra duplicates that touch no question of any other split."""
+    """The natural train split, and the extra duplicates that touch no question of any other split, nor one of the same
+    words in another order."""
     held_out = {text for name in ("validation", "calibration", "test") for text in getattr(splits, name).nodes().texts}
+    held_out_words = {sketch_key(text) for text in held_out} - {""}
+
+    def free(question: str) -> bool:
+        form = canonical(question)
+        return form not in held_out and sketch_key(form) not in held_out_words
+
     rows = pl.read_parquet(QUORA).filter(~pl.col("natural") & ~pl.col("lower1") & ~pl.col("lower2"))
-    extra = [
-        (left, right)
-        for left, right in rows.select("question1", "question2").iter_rows()
-        if canonical(left) not in held_out and canonical(right) not in held_out
-    ]
+    extra = [pair for pair in rows.select("question1", "question2").iter_rows() if all(map(free, pair))]
     train = splits.train
     return QuestionPairs.from_columns(
         [*train.left, *(left for left, _ in extra)],

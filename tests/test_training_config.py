@@ -69,7 +69,7 @@ CHOSEN = {
     "positive_share": 0.5,
     "group_aware": False,
     "length_buckets": 8,
-    "topics": 20,
+    "topics": 1,
     "epochs": 0.5,
     "steps": 10,
     "learning_rate": 1e-3,
@@ -142,6 +142,13 @@ def test_the_parts_of_an_objective():
     assert TrainingConfig(weights={"contrastive": 1.0, "triplet": 0.5}).parts == {"contrastive": 1.0, "triplet": 0.5}
     with pytest.raises(InputError, match='objective="joint"'):
         TrainingConfig(objective="triplet", weights={"triplet": 2.0})
+
+
+def test_a_share_of_duplicates_is_refused_beside_topics():
+    with pytest.raises(InputError, match=r"positive_share is 0\.5 beside 20 topics.*Leave one of the two out"):
+        TrainingConfig(positive_share=0.5, topics=20)
+    assert TrainingConfig(topics=20).positive_share is None
+    assert TrainingConfig(positive_share=0.5, length_buckets=8).topics == 1
 
 
 def test_a_config_cannot_be_changed():

@@ -3,9 +3,11 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import sys
 import xml.etree.ElementTree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +19,14 @@ from sentence_transformers import SentenceTransformer  # noqa: E402
 from tiny_bert import made_up_pairs, make_tiny_bert  # noqa: E402
 
 from dupdetect.errors import ArtifactError, EmptyInputError, InputError, LeakageError, MissingExtraError  # noqa: E402
+from dupdetect.metrics import average_precision, curve  # noqa: E402
+from dupdetect.search import cosine  # noqa: E402
 from dupdetect.training import CollapseError, Teacher, TrainingConfig, average_weights, fine_tune  # noqa: E402
 from dupdetect.training.batch_loss import BatchLoss  # noqa: E402
 from dupdetect.training.checkpoints import load_checkpoint  # noqa: E402
 from dupdetect.training.collapse import RandomSimilarity, check_not_collapsed, random_similarity  # noqa: E402
 from dupdetect.training.curves import learning_curve  # noqa: E402
-from dupdetect.training.models import compute_type, embed, encode, load_model  # noqa: E402
+from dupdetect.training.models import compute_type, embed, encode, load_model, require_no_prompt  # noqa: E402
 from dupdetect.training.run import TrainingRun  # noqa: E402
 
 
@@ -134,6 +138,45 @@ def test_the_picture_is_svg_with_a_point_for_each_evaluation(trained):
     xml.etree.ElementTree.fromstring(learning_curve([{"step": 0, "loss": None, "validation_average_precision": 0.5}]))  # noqa: S314
 
 
+# Epochs.
+
+
+@pytest.mark.parametrize("epochs", [1.0, 2.0, 0.5, 1.25, 0.001])
+def test_an_epoch_is_a_pass_over_all_pairs_however_short_its_batches(base, data, epochs):
+    run = TrainingRun(config_of(base, steps=None, epochs=epochs, length_buckets=4), *data, None)
+    first, second = (len(list(run.batches.epoch(number))) for number in (0, 1))
+    assert min(first, second) > len(data[0]) / 16
+    steps = {1.0: first, 2.0: first + second, 0.5: round(first / 2), 1.25: first + round(second / 4), 0.001: 1}
+    batches = list(run.remaining_batches())
+    assert run.steps == len(batches) == steps[epochs]
+    if epochs == int(epochs):
+        assert (np.bincount(np.concatenate(batches), minlength=len(data[0])) == epochs).all()
+
+
+def test_pairs_are_counted_as_they_are_passed_after_an_interruption_too(base, data, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("dupdetect.training.run.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    config = config_of(base, steps=None, epochs=1.0, length_buckets=4)
+
+    def advanced(run, steps):
+        sizes = []
+        for rows in itertools.islice(run.remaining_batches(), steps):
+            run.advance(rows)
+            sizes.append(len(rows))
+        run.evaluate()  # a second after the clock was set, as each look at it takes one
+        return sum(sizes), run.lines[-1]
+
+    first = TrainingRun(config, *data, None)
+    pairs, line = advanced(first, 7)
+    assert pairs < 7 * 16
+    assert (line["pairs_per_second"], line["epoch"]) == (pairs, round(pairs / len(data[0]), 4))
+    resumed = TrainingRun(config, *data, None)
+    resumed.restore(first.checkpoint("the same"))
+    more, line = advanced(resumed, None)
+    assert pairs + more == len(data[0])
+    assert (line["pairs_per_second"], line["epoch"]) == (more, 1.0)
+
+
 # Seeds and interruptions.
 
 
@@ -145,8 +188,9 @@ def test_the_picture_is_svg_with_a_point_for_each_evaluation(trained):
         {"mining": "index", "weights": {"triplet": 1.0, "ranking": 1.0}, "batch_size": 40},
         {"mining": "index", "objective": "triplet", "negatives": "scheduled"},
         {"lora_rank": 4},
+        {"length_buckets": 8},
     ],
-    ids=["joint", "triplet", "mined", "scheduled", "low-rank"],
+    ids=["joint", "triplet", "mined", "scheduled", "low-rank", "short batches"],
 )
 def test_a_resumed_run_ends_like_an_uninterrupted_one(base, data, tmp_path, options):
     config = config_of(base, steps=11, **options)
@@ -345,12 +389,29 @@ def test_rows_follow_their_texts_whatever_their_lengths(base):
     assert np.allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
 
 
-def test_precision():
-    cpu = torch.device("cpu")
+def test_precision(monkeypatch):
+    cpu, gpu, other = (torch.device(name) for name in ("cpu", "cuda", "meta"))
     assert compute_type("float32", cpu) is None
     assert compute_type("bfloat16", cpu) is torch.bfloat16
-    assert compute_type("auto", cpu) in (None, torch.bfloat16)
-    assert compute_type("auto", torch.device("meta")) is None
+    for tiles, expected in ((True, torch.bfloat16), (False, None)):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda tiles=tiles: tiles, raising=False)
+        assert compute_type("auto", cpu) is expected
+        assert compute_type("auto", other) is None
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert compute_type("auto", cpu) is None
+    # As torch answers on a card that multiplies in it, and on one that only emulates it.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    assert compute_type("auto", gpu) is torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert compute_type("auto", gpu) is None
+
+
+def test_a_base_stored_in_16_bits_is_loaded_in_32(base, tmp_path):
+    stored = SentenceTransformer(base, device="cpu").half()
+    stored.save(str(tmp_path / "half"), create_model_card=False)
+    weights = load_model(str(tmp_path / "half")).cpu().state_dict()
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
+    assert all(torch.equal(value, stored.state_dict()[name].to(value.dtype)) for name, value in weights.items())
 
 
 def test_known_duplicates_are_no_negatives_of_a_batch():
@@ -413,6 +474,40 @@ def test_a_collapse_is_an_error_that_says_what_to_do(base, data, tmp_path):
         fine_tune(config, *data, tmp_path / "model")
     assert not (tmp_path / "model").exists()
     assert fine_tune(config_of(base, steps=1), *data, tmp_path / "model").is_dir()
+
+
+def test_the_best_weights_before_a_collapse_are_kept(base, data, tmp_path, monkeypatch):
+    def collapsed(found, step):
+        if step == 6:
+            raise CollapseError("All texts are the same.")
+
+    config, work = config_of(base, steps=9), tmp_path / "model.training"
+    with monkeypatch.context() as patch:
+        patch.setattr("dupdetect.training.run.check_not_collapsed", collapsed)
+        with pytest.raises(CollapseError, match=r"the same\. The best weights before that, of step 3, are in .*\.pt\."):
+            fine_tune(config, *data, tmp_path / "model")
+    assert {path.name for path in work.iterdir()} == {"collapsed.pt", "metrics.jsonl"}
+    best, model = load_checkpoint(work / "collapsed.pt").best, load_model(base)
+    model.load_state_dict(best.weights)
+    nodes = data[1].nodes()
+    rows = encode(model, nodes.texts, None)
+    reached = average_precision(curve(cosine(rows[nodes.left], rows[nodes.right]), data[1].labels))
+    assert reached == pytest.approx(best.average_precision)
+    assert reached == pytest.approx(lines_of(work)[-1]["validation_average_precision"])
+    # There is nothing to continue from, and nothing in the way.
+    assert lines_of(fine_tune(config, *data, tmp_path / "model", resume=True))[-2]["step"] == 9
+    assert not work.exists()
+
+
+def test_a_collapse_without_any_weights_worth_keeping_leaves_the_metrics_alone(base, data, tmp_path, monkeypatch):
+    def collapsed(found, step):
+        if step:
+            raise CollapseError("All texts are the same.")
+
+    monkeypatch.setattr("dupdetect.training.run.check_not_collapsed", collapsed)
+    with pytest.raises(CollapseError, match=r"^All texts are the same\.$"):
+        fine_tune(config_of(base, evaluate_every=6), *data, tmp_path / "model")
+    assert [path.name for path in (tmp_path / "model.training").iterdir()] == ["metrics.jsonl"]
 
 
 @pytest.mark.parametrize("spread", [(0.995, 0.05), (0.5, 0.0), (np.nan, np.nan)])
@@ -483,6 +578,19 @@ def test_an_export_gives_nearly_the_same_vectors(base, data, tmp_path):
     assert largest_difference(before, model.state_dict()) == 0
     cosine = (OnnxEncoder.load(tmp_path / "encoder").encode(texts) * encode(model, texts, None)).sum(1)
     assert cosine.min() > 0.97
+
+
+def test_a_model_that_puts_a_prompt_before_every_text_is_not_exported(base, tmp_path):
+    pytest.importorskip("onnx")
+    from dupdetect.training import export_onnx
+
+    model = load_model(base)
+    model.prompts, model.default_prompt_name = {"query": "query: ", "plain": ""}, "query"
+    with pytest.raises(InputError, match=r"puts 'query: ' before every text.*Choose another base"):
+        export_onnx(model, tmp_path / "encoder")
+    assert not (tmp_path / "encoder").exists()
+    model.default_prompt_name = "plain"
+    require_no_prompt(model)
 
 
 @pytest.mark.parametrize("part", ["pooling", "activation", "more"])

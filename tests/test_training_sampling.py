@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.training.sampling import (
+    LabelledNegatives,
     PairBatches,
     allowed_negatives,
     duplicate_classes,
@@ -145,21 +146,6 @@ def test_same_seed_and_epoch_same_plan_and_others_differ():
     assert len({str(plan(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
 
 
-def test_given_classes_replace_those_of_the_labels():
-    pairs = [0, 2, 4, 6], [1, 3, 5, 7], [False] * 4
-    classes = np.array([0, 1, 0, 3, 4, 5, 6, 7])
-    for seed in range(9):
-        batches = PairBatches(*pairs, batch_size=2, classes=classes, seed=seed).epoch(0)
-        assert not any({0, 1} <= set(batch.tolist()) for batch in batches)
-    assert any(
-        {0, 1} <= set(batch.tolist())
-        for seed in range(9)
-        for batch in PairBatches(*pairs, batch_size=2, seed=seed).epoch(0)
-    )
-    with pytest.raises(InputError, match="3 classes for 8 questions"):
-        PairBatches(*pairs, batch_size=2, classes=np.array([0, 1, 0]))
-
-
 def test_one_kind_alone_makes_batches_but_no_share():
     assert len(list(PairBatches([0, 2, 4], [1, 3, 5], [True] * 3, batch_size=2).epoch(0))) == 2
     with pytest.raises(InputError, match=r"50% duplicates needs pairs of both labels, and all 3 pairs"):
@@ -198,19 +184,39 @@ def test_allowed_negatives_are_those_of_other_classes(graph):
     assert allowed.tolist() == [[class_of[a] != class_of[b] for b in right] for a in left]
 
 
-def test_a_contradiction_keeps_whole_classes_from_being_negatives():
-    classes = duplicate_classes(6, [0, 2], [1, 3], [True, True])  # 0-1, 2-3, 4, 5
-    everyone = range(6)
-    free = allowed_negatives(everyone, everyone, classes)
-    disputed = allowed_negatives(everyone, everyone, classes, contradictions=[(1, 2)])
-    changed = {(int(a), int(b)) for a, b in np.argwhere(free != disputed)}
-    assert changed == {(a, b) for a in (0, 1) for b in (2, 3)} | {(b, a) for a in (0, 1) for b in (2, 3)}
-    assert (allowed_negatives(everyone, everyone, classes, contradictions=[]) == free).all()
-
-
 def test_negatives_are_semi_hard_first_and_hard_later():
     assert [negative_schedule(share) for share in (0, 0.49, 0.5, 1)] == ["semi-hard", "semi-hard", "hard", "hard"]
-    assert negative_schedule(0.2, switch=0.1) == "hard"
     for share in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match=r"\[0, 1\]"):
             negative_schedule(share)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 120))
+def test_labelled_negatives_are_what_labels_set_apart_and_never_a_known_duplicate(seed, questions, n):
+    rng = np.random.default_rng(seed)
+    left, right = rng.integers(0, questions, n), rng.integers(0, questions, n)
+    labels = rng.random(n) < 0.4
+    classes = duplicate_classes(questions, left, right, labels)
+    apart = {(classes[a], b) for a, b, same in zip(left, right, labels, strict=True) if not same}
+    apart |= {(classes[b], a) for a, b, same in zip(left, right, labels, strict=True) if not same}
+    apart = {(one, question) for one, question in apart if classes[question] != one}
+    negatives = LabelledNegatives(left, right, labels, classes)
+    everyone = np.arange(questions)
+    drawn = [negatives.draw(everyone, np.random.default_rng(turn)) for turn in range(40)]
+    wanted = [question for question in everyone if any(one == classes[question] for one, _ in apart)]
+    for found in drawn:
+        assert len(found) == len(wanted)
+        assert all((classes[anchor], other) in apart for anchor, other in zip(wanted, found, strict=True))
+    if len(apart) == 1:
+        assert len(wanted) >= 1
+    assert negatives.draw(everyone[:0], rng).tolist() == []
+
+
+def test_each_labelled_negative_is_drawn_about_as_often():
+    negatives = LabelledNegatives(
+        np.array([0, 0, 2, 1]), np.array([1, 3, 0, 4]), np.array([True, False, False, False]), np.array([0, 0, 2, 3, 4])
+    )
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([negatives.draw(np.array([0, 1]), rng) for _ in range(1500)])
+    assert np.allclose(np.bincount(drawn, minlength=5) / len(drawn), [0, 0, 1 / 3, 1 / 3, 1 / 3], atol=0.04)

@@ -102,6 +102,21 @@ def test_the_export_says_what_the_model_says(static, tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_vectors_stored_in_16_bits_are_loaded_in_32(static, tmp_path):
+    import torch
+
+    load_model(static).half().save(str(tmp_path / "half"), create_model_card=False)
+    assert load_model(str(tmp_path / "half"))[0].embedding.weight.dtype is torch.float32
+
+
+def test_a_model_that_puts_a_prompt_before_every_text_is_not_exported(static, tmp_path):
+    model = load_model(static)
+    model.prompts, model.default_prompt_name = {"query": "query: "}, "query"
+    with pytest.raises(InputError, match="puts 'query: ' before every text"):
+        export_static(model, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
 def test_what_is_no_static_model_is_refused(network, static, tmp_path):
     with pytest.raises(InputError, match="StaticEmbedding"):
         export_static(network, tmp_path / "no")

@@ -64,8 +64,12 @@ class TrainingConfig:
 
     How:
     `batch_size`: pairs of a step. `positive_share`: of duplicates among them, in (0, 1); None = as the data has it.
-    `group_aware`: no two pairs of a batch share a duplicate class, and known duplicates are masked among the negatives;
-    without it every other question of a batch counts as a negative, right or wrong.
+    Not beside `topics`: a topic with few duplicates would repeat them many times.
+    `group_aware`: no two pairs of a batch share a duplicate class, and known duplicates are masked among the negatives.
+    So pairs labelled "not duplicate" are kept out of the batches of their questions' duplicates. Without it every other
+    question of a batch counts as a negative, right or wrong.
+    `labelled_negatives`: among the negatives that triplets and the ranking part take from a batch is one question for
+    each anchor that a pair labelled "not duplicate" sets apart from it or from a duplicate of it, where there are any.
     `length_buckets`: a batch holds pairs of one of so many classes of length; 1 = of any length. `topics`: likewise, of
     one of so many topics, so that the questions of a batch are hard negatives; then the group rule masks alone.
     `epochs`: passes over the pairs; `steps`: instead of it, the number of batches.
@@ -98,6 +102,7 @@ class TrainingConfig:
     batch_size: int = 128
     positive_share: float | None = None
     group_aware: bool = True
+    labelled_negatives: bool = False
     length_buckets: int = 1
     topics: int = 1
     epochs: float = 1.0
@@ -115,13 +120,25 @@ class TrainingConfig:
         for name, accepted in _CHOICES.items():
             if getattr(self, name) not in accepted:
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(accepted)}.")
-        for name in ("train_embeddings", "learn_boundary", "hard_pairs", "symmetric", "group_aware"):
+        for name in (
+            "train_embeddings",
+            "learn_boundary",
+            "hard_pairs",
+            "symmetric",
+            "group_aware",
+            "labelled_negatives",
+        ):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be True or False.")
         if not (isinstance(self.base, str) and self.base.strip()):
             raise InputError(f"base is {self.base!r}, but must be a model's folder or its name on the hub.")
         self._check_numbers()
         self._check_weights()
+        if self.positive_share is not None and self.topics > 1:
+            raise InputError(
+                f"positive_share is {self.positive_share!r} beside {self.topics} topics, but a topic with few "
+                "duplicates would repeat them many times to reach that share. Leave one of the two out."
+            )
         # A copy, so that nothing outside changes a frozen value.
         object.__setattr__(self, "weights", dict(self.weights))
 

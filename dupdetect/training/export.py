@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from dupdetect.errors import InputError
-from dupdetect.training.models import load_model
+from dupdetect.training.models import load_model, require_no_prompt
 
 __all__ = ["export_onnx"]
 
@@ -160,7 +160,8 @@ def export_onnx(model: SentenceTransformer | str | Path, output: str | Path, *, 
 
     `model` is a folder, a name on the hub, or a model; it is not changed. `quantize` False keeps float32, to compare.
 
-    Raises InputError when it is not a BERT with GELU and mean pooling: `EncoderGraph` can be nothing else.
+    Raises InputError when it is not a BERT with GELU and mean pooling, for `EncoderGraph` can be nothing else, and when
+    it puts a prompt before every text.
     """
     if not isinstance(model, SentenceTransformer):
         model = load_model(str(model))
@@ -207,6 +208,7 @@ def _bert_of(model: SentenceTransformer) -> Any:
         raise InputError(
             f"Only the pooled vector can be exported, but this model goes on: {', '.join(modules)}. {_ADVICE}"
         )
+    require_no_prompt(model)
     return bert
 
 

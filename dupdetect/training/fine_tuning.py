@@ -46,6 +46,10 @@ def fine_tune(
     continues from there, and ends with the weights of an uninterrupted run on the same machine; with nothing to
     continue from it begins. The folder is deleted in the end.
 
+    When the model stops telling texts apart, `collapsed.pt` there holds the weights with the highest average precision
+    before that, if there are any: `load_checkpoint(path).best.weights`, those of the model in training. The error names
+    the file. A later run begins anew, and deletes it when it ends well.
+
     The loop is a plain one, not the trainer of sentence-transformers: there the batches of `PairBatches`, the mask that
     goes with each and the exact continuation would each need a class of the trainer to be replaced.
 
@@ -73,10 +77,8 @@ def fine_tune(
             run.restore(checkpoint)
         try:
             _train(run, work, made_from, progress)
-        except CollapseError:
-            # The metrics stay to be looked at; to continue from here would be to collapse again.
-            (work / "checkpoint.pt").unlink(missing_ok=True)
-            raise
+        except CollapseError as error:
+            raise CollapseError(f"{error}{_kept_best(run, work, made_from)}") from error
         _write(run, output)
     shutil.rmtree(work, ignore_errors=True)
     return output
@@ -122,6 +124,19 @@ def _train(run: TrainingRun, work: Path, made_from: str, progress: Progress) -> 
             if last or run.step % config.checkpoint_every == 0:
                 save_checkpoint(work / "checkpoint.pt", run.checkpoint(made_from))
             advance(1)
+
+
+def _kept_best(run: TrainingRun, work: Path, made_from: str) -> str:
+    """Keep the best weights before a collapse, and return a sentence that says where; with none, nothing.
+
+    The metrics stay to be looked at. The checkpoint goes: to continue from it would be to collapse again.
+    """
+    found = ""
+    if run.best.weights:
+        save_checkpoint(work / "collapsed.pt", run.checkpoint(made_from))
+        found = f" The best weights before that, of step {run.best.step:,}, are in {work / 'collapsed.pt'}."
+    (work / "checkpoint.pt").unlink(missing_ok=True)
+    return found
 
 
 def _evaluate(run: TrainingRun, work: Path) -> None:

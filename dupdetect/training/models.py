@@ -23,6 +23,7 @@ __all__ = [
     "encode",
     "freeze_embeddings",
     "load_model",
+    "require_no_prompt",
     "set_dropout",
     "use_plain_attention",
 ]
@@ -35,18 +36,35 @@ _CHARACTERS_AT_A_TIME = 2_048
 def load_model(name_or_path: str) -> SentenceTransformer:
     """Return the model of a folder or of a name on the hub, on the GPU where there is one.
 
-    Weights come from safetensors only, and no code of the model's is run. Raises ArtifactError when it cannot be
-    loaded.
+    Weights come from safetensors only, as float32 whatever they are stored in, and no code of the model's is run.
+    Raises ArtifactError when it cannot be loaded.
     """
+    # What is stored in 16 bits would be trained in 16 bits, in which small steps are lost.
+    options = {"use_safetensors": True, "dtype": torch.float32}
     try:
-        model = SentenceTransformer(name_or_path, trust_remote_code=False, model_kwargs={"use_safetensors": True})
+        model = SentenceTransformer(name_or_path, trust_remote_code=False, model_kwargs=options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ArtifactError(
             f"{name_or_path} cannot be loaded as a sentence-transformers model: {first_line} "
             "Name a folder on this machine, or a model on the hub that can be reached."
         ) from None
-    return model.eval()
+    return model.float().eval()  # a static model heeds no option
+
+
+def _default_prompt(model: SentenceTransformer) -> str | None:
+    """Return what the model puts before every text; None for nothing."""
+    return (model.prompts.get(model.default_prompt_name) or None) if model.default_prompt_name else None
+
+
+def require_no_prompt(model: SentenceTransformer) -> None:
+    """Raise InputError when the model puts something before every text: an exported encoder would leave it out."""
+    prompt = _default_prompt(model)
+    if prompt is not None:
+        raise InputError(
+            f"This model puts {prompt!r} before every text, which cannot be exported. Choose another base, or use the "
+            "model as it is: `dupdetect calibrate` takes any sentence-transformers model."
+        )
 
 
 def set_dropout(model: nn.Module, share: float | None) -> None:
@@ -85,7 +103,7 @@ def compute_type(precision: Precision, device: torch.device) -> torch.dtype | No
     """
     if precision == "auto":
         if device.type == "cuda":
-            native = torch.cuda.is_bf16_supported()
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             # Not public, so it may go; then float32 is right everywhere.
             test = getattr(torch.cpu, "_is_amx_tile_supported", None)
@@ -102,7 +120,7 @@ def embed(model: SentenceTransformer, texts: Sequence[str], dtype: torch.dtype |
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     # A model without a network pads nothing; each portion would only cost it a gradient of all its vectors.
     padded = getattr(model[0], "auto_model", None) is not None
-    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    prompt = _default_prompt(model)
     pieces = []
     # One context for all, in which each weight is converted once.
     with torch.autocast(model.device.type, dtype=dtype, enabled=dtype is not None):

@@ -33,7 +33,13 @@ from dupdetect.training.models import (
     set_dropout,
     use_plain_attention,
 )
-from dupdetect.training.sampling import PairBatches, allowed_negatives, length_buckets, negative_schedule
+from dupdetect.training.sampling import (
+    LabelledNegatives,
+    PairBatches,
+    allowed_negatives,
+    length_buckets,
+    negative_schedule,
+)
 from dupdetect.training.teachers import Teacher
 from dupdetect.training.topics import question_topics
 
@@ -76,7 +82,10 @@ class TrainingRun:
         self.loss = BatchLoss(config).to(self.device)
         self.optimizer = _optimizer(self.model, self.loss, config)
         self.batches = self._batches()
-        self.steps = config.steps or max(1, round(config.epochs * len(train) / config.batch_size))
+        self.apart = None
+        if config.labelled_negatives:
+            self.apart = LabelledNegatives(self.nodes.left, self.nodes.right, self.labels, self.batches.classes)
+        self.steps = config.steps or _steps(self.batches, config.epochs)
         self.teacher = self._teacher(teacher)
         self.mined: EpochTriplets | None = None
         self.step = 0
@@ -84,15 +93,20 @@ class TrainingRun:
         self.lines: list[dict[str, Any]] = []
         self._sums: dict[str, float] = {}
         self._since = 0
-        self._timed = 0  # of these steps, those since `_started`
+        self._pairs = 0  # of all steps so far
+        self._timed = 0  # of these pairs, those since `_started`
         self._started = time.perf_counter()
 
     def remaining_batches(self) -> Iterator[Rows]:
         """Yield the pairs of each step that is still to be done, as row numbers."""
         done, epoch = 0, 0
+        self._pairs = 0
         while done < self.steps:
             for rows in self.batches.epoch(epoch):
-                if self.step <= done < self.steps:
+                if done < self.step:
+                    self._pairs += len(rows)
+                    self._started = time.perf_counter()
+                elif done < self.steps:
                     self._mine(epoch)
                     yield rows
                 done += 1
@@ -120,7 +134,8 @@ class TrainingRun:
         for name, value in {"loss": total, **parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
         self._since += 1
-        self._timed += 1
+        self._pairs += len(rows)
+        self._timed += len(rows)
         self.step += 1
 
     def evaluate(self) -> None:
@@ -128,18 +143,18 @@ class TrainingRun:
 
         The base itself, at step 0, is measured but never kept. Raises CollapseError.
         """
-        average_precision, spread = self.measure()
         seconds = time.perf_counter() - self._started
+        average_precision, spread = self.measure()
         line = {
             "step": self.step,
-            "epoch": round(self.step * self.config.batch_size / len(self.labels), 4),
+            "epoch": round(self._pairs / len(self.labels), 4),
             "loss": self._sums["loss"] / self._since if self._since else None,
             "parts": {name: total / self._since for name, total in self._sums.items() if name != "loss"},
             "learning_rate": self._share_of_rate() * self.config.learning_rate,
             "validation_average_precision": average_precision,
             "random_similarity_mean": spread.mean,
             "random_similarity_std": spread.std,
-            "pairs_per_second": round(self._timed * self.config.batch_size / seconds, 1) if self._timed else None,
+            "pairs_per_second": round(self._timed / seconds, 1) if self._timed else None,
         }
         if "contrastive" in self.config.parts and self.config.form == "logistic":
             line |= {"scale": float(self.loss.log_scale.detach().exp()), "boundary": float(self.loss.boundary.detach())}
@@ -200,14 +215,15 @@ class TrainingRun:
         mined = self._draw_triplets(len(rows))
         if mined is not None and config.objective == "triplet":
             rows = rows[:0]  # the pairs themselves have no part in it
-        left, right = self.nodes.left[rows], self.nodes.right[rows]
+        left = self.nodes.left[rows]
+        right = np.concatenate([self.nodes.right[rows], self._draw_apart(rows)])
         columns = [left, right, *(mined if mined is not None else ())]
         used, slots = np.unique(np.concatenate(columns), return_inverse=True)
         embeddings = embed(self.model, [self.nodes.texts[question] for question in used.tolist()], self.dtype)
         sides = embeddings[torch.from_numpy(slots.astype(np.int64)).to(self.device)]
         lefts, rights, *triplets = sides.split([len(column) for column in columns])
         # Without the group rule, every other pair of the batch counts as a negative, right or wrong.
-        allowed = ~np.eye(len(rows), dtype=np.bool_)
+        allowed = ~np.eye(len(left), len(right), dtype=np.bool_)
         if config.group_aware:
             allowed = allowed_negatives(left, right, self.batches.classes)
         parts: dict[str, torch.Tensor] = self.loss(
@@ -229,6 +245,13 @@ class TrainingRun:
         if self.mined is None or (self.mined.epoch, self.mined.negatives) != (epoch, how):
             embeddings = encode(self.model, self.nodes.texts, self.dtype)
             self.mined = EpochTriplets.mine(config, self.train, embeddings, epoch, how)
+
+    def _draw_apart(self, rows: Rows) -> Rows:
+        """Return questions that labels set apart from the anchors among the pairs `rows`."""
+        if self.apart is None:
+            return rows[:0]
+        rng = np.random.default_rng(_seed(self.config.seed, self.step, 5))
+        return self.apart.draw(self.nodes.left[rows[self.labels[rows]]], rng)
 
     def _draw_triplets(self, size: int) -> Rows | None:
         if self.mined is None:
@@ -277,6 +300,13 @@ class TrainingRun:
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest"] * self._share_of_rate()
+
+
+def _steps(batches: PairBatches, epochs: float) -> int:
+    """Return how many batches `epochs` passes over the pairs are, rounded for the part of a pass; at least 1."""
+    counts = [batches.counts(number).batches for number in range(math.ceil(epochs))]
+    whole = math.floor(epochs)
+    return max(1, sum(counts[:whole]) + round((epochs - whole) * counts[-1]))
 
 
 def identity(config: TrainingConfig, train: QuestionPairs, validation: QuestionPairs, teacher: Teacher | None) -> str:

@@ -19,6 +19,7 @@ from dupdetect.graph import connected_components
 
 __all__ = [
     "BatchCounts",
+    "LabelledNegatives",
     "PairBatches",
     "allowed_negatives",
     "duplicate_classes",
@@ -38,26 +39,43 @@ def duplicate_classes(n: int, left: ArrayLike, right: ArrayLike, labels: ArrayLi
     return connected_components(n, np.asarray(left, dtype=np.int64)[same], np.asarray(right, dtype=np.int64)[same])
 
 
-def allowed_negatives(
-    anchors: ArrayLike, candidates: ArrayLike, classes: Rows, *, contradictions: ArrayLike | None = None
-) -> NDArray[np.bool_]:
+def allowed_negatives(anchors: ArrayLike, candidates: ArrayLike, classes: Rows) -> NDArray[np.bool_]:
     """Return (n, m) bool: True where question candidates[j] is not known to ask the same as anchors[i].
 
     anchors (n,), candidates (m,): question numbers, such as the two sides of a batch.  classes: from
-    `duplicate_classes`.  contradictions: (c, 2) question numbers of pairs that were labelled both ways; what two such
-    classes have to do with each other is unknown, so no member of one is a negative of a member of the other.
+    `duplicate_classes`.
 
     >>> allowed_negatives([0, 2], [1, 3], np.array([0, 0, 2, 0])).tolist()
     [[False, False], [True, True]]
     """
     rows, columns = classes[np.asarray(anchors, dtype=np.int64)], classes[np.asarray(candidates, dtype=np.int64)]
     allowed: NDArray[np.bool_] = rows[:, None] != columns[None, :]
-    if contradictions is not None:
-        a, b = classes[np.asarray(contradictions, dtype=np.int64).reshape(-1, 2)].T
-        width = len(classes)  # one number per ordered pair of classes, so that a whole batch is looked up at once
-        disputed = np.concatenate([a * width + b, b * width + a])
-        allowed &= ~np.isin(rows[:, None] * width + columns[None, :], disputed)
     return allowed
+
+
+class LabelledNegatives:
+    """The questions that pairs labelled "not duplicate" set apart from each duplicate class: what is no duplicate of
+    one member is none of the others.
+
+    left, right: (n,) question numbers.  labels: (n,) bool, True = duplicate.  classes: from `duplicate_classes`; a pair
+    inside one class, which other pairs contradict, sets nothing apart.
+    """
+
+    def __init__(self, left: Rows, right: Rows, labels: NDArray[np.bool_], classes: Rows) -> None:
+        one = np.concatenate([left[~labels], right[~labels]])
+        other = np.concatenate([right[~labels], left[~labels]])
+        apart = classes[one] != classes[other]
+        one, other = one[apart], other[apart]
+        order = np.lexsort((other, classes[one]))
+        self._classes, self._questions = classes, other[order]
+        self._start = np.searchsorted(classes[one][order], np.arange(len(classes) + 1))
+
+    def draw(self, anchors: Rows, rng: np.random.Generator) -> Rows:
+        """Return one question, at random, for each of the anchors (n,) whose class is set apart from any; (k,) int64,
+        k <= n."""
+        start, end = self._start[self._classes[anchors]], self._start[self._classes[anchors] + 1]
+        some = end > start
+        return self._questions[rng.integers(start[some], end[some])]
 
 
 def length_buckets(lengths: ArrayLike, count: int) -> Rows:
@@ -69,16 +87,16 @@ def length_buckets(lengths: ArrayLike, count: int) -> Rows:
     return (rank * count // max(len(values), 1)).astype(np.int64)
 
 
-def negative_schedule(step_share: float, *, switch: float = 0.5) -> Literal["semi-hard", "hard"]:
+def negative_schedule(step_share: float) -> Literal["semi-hard", "hard"]:
     """Return the kind of negatives to mine when `step_share` of the training, in [0, 1], is done: semi-hard, and from
-    `switch` on hard. The hardest negatives early on can collapse all vectors into one (Schroff et al., FaceNet,
-    arXiv 1503.03832, section 3.2).
+    one half on hard. The hardest negatives early on can collapse all vectors into one (Schroff et al., FaceNet, arXiv
+    1503.03832, section 3.2).
 
     Raises InputError outside [0, 1].
     """
     if not 0 <= step_share <= 1:
         raise InputError(f"The share of steps done lies in [0, 1], not {step_share}.")
-    return "semi-hard" if step_share < switch else "hard"
+    return "semi-hard" if step_share < 0.5 else "hard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +122,16 @@ class PairBatches:
 
     With `positive_share` None every pair is used once an epoch. Otherwise an epoch has as many places as there are
     pairs, so that shares can be compared at equal cost: duplicates fill that share of them, in (0, 1). The kind with
-    too few pairs is repeated, the other waits its turn; over the epochs no pair of a kind is used twice more than
-    another. Either way each batch holds the epoch's share of duplicates to within one pair, but for the short ones.
+    too few pairs is repeated, the other waits its turn; over the epochs no pair is used twice more than another of its
+    kind and bucket. Either way each batch holds the epoch's share of duplicates to within one pair, but for the short
+    ones.
 
     `apart` is the group rule: in a batch, no two pairs hold members of one duplicate class. A pair that finds no room
     goes to a later batch, and is never dropped. A class with more pairs than full batches could hold one each of is
     spread over all of them instead: kept apart, its pairs would be alone in batch after batch. So an objective that
-    takes negatives from the batch must mask with `allowed_negatives` too. `classes` (one per question) replaces those
-    that follow from the labels.  `buckets`: (n,) int, such as `length_buckets`; a batch then holds one bucket, and the
-    share is met inside each bucket that has both kinds.
+    takes negatives from the batch must mask with `allowed_negatives` too.  `buckets`: (n,) int, such as
+    `length_buckets`; a batch then holds one bucket, and the share is met inside each bucket that has both kinds: where
+    a bucket has few of one kind, these are repeated often.
 
     Raises EmptyInputError without pairs, and InputError for columns of different lengths, a batch size or seed out of
     range, and a share that cannot be had because all labels are the same.
@@ -127,7 +146,6 @@ class PairBatches:
         batch_size: int,
         positive_share: float | None = None,
         apart: bool = True,
-        classes: Rows | None = None,
         buckets: ArrayLike | None = None,
         seed: int = 0,
     ) -> None:
@@ -137,11 +155,7 @@ class PairBatches:
         self.batch_size, self.positive_share, self.apart, self.seed = batch_size, positive_share, apart, seed
         self._check()
         questions = int(max(self.left.max(), self.right.max())) + 1
-        if classes is None:
-            classes = duplicate_classes(questions, self.left, self.right, self.labels)
-        elif len(classes) < questions:
-            raise InputError(f"There are {len(classes)} classes for {questions} questions. Pass one for each.")
-        self.classes = np.asarray(classes, dtype=np.int64)
+        self.classes = duplicate_classes(questions, self.left, self.right, self.labels)
 
     def epoch(self, number: int) -> Iterator[Rows]:
         """Yield the batches of epoch `number` (0, 1, ...): positions in the pairs, (at most batch_size,) int64."""

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from dupdetect.errors import InputError
-from dupdetect.training.models import load_model
+from dupdetect.training.models import load_model, require_no_prompt
 
 __all__ = ["export_static", "static_model"]
 
@@ -62,13 +62,14 @@ def export_static(model: SentenceTransformer | str | Path, folder: str | Path) -
     """Write the static `model`, or the one in that folder, as `StaticEncoder.load` reads it; return the folder.
 
     The vectors become whole numbers in [-127, 127], those of each token with a scale of their own. Raises InputError
-    for a model of another kind.
+    for a model of another kind, or one that puts a prompt before every text.
     """
     if not isinstance(model, SentenceTransformer):
         model = load_model(str(model))
     static = model[0]
     if not isinstance(static, StaticEmbedding) or len(model) != 1:
         raise InputError("Only a model of one StaticEmbedding can be exported as a static encoder.")
+    require_no_prompt(model)
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     vectors = static.embedding.weight.detach().cpu().numpy()
