@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.training.sampling import (
-    LabelledNegatives,
     PairBatches,
     allowed_negatives,
     duplicate_classes,
@@ -189,34 +188,3 @@ def test_negatives_are_semi_hard_first_and_hard_later():
     for share in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match=r"\[0, 1\]"):
             negative_schedule(share)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 120))
-def test_labelled_negatives_are_what_labels_set_apart_and_never_a_known_duplicate(seed, questions, n):
-    rng = np.random.default_rng(seed)
-    left, right = rng.integers(0, questions, n), rng.integers(0, questions, n)
-    labels = rng.random(n) < 0.4
-    classes = duplicate_classes(questions, left, right, labels)
-    apart = {(classes[a], b) for a, b, same in zip(left, right, labels, strict=True) if not same}
-    apart |= {(classes[b], a) for a, b, same in zip(left, right, labels, strict=True) if not same}
-    apart = {(one, question) for one, question in apart if classes[question] != one}
-    negatives = LabelledNegatives(left, right, labels, classes)
-    everyone = np.arange(questions)
-    drawn = [negatives.draw(everyone, np.random.default_rng(turn)) for turn in range(40)]
-    wanted = [question for question in everyone if any(one == classes[question] for one, _ in apart)]
-    for found in drawn:
-        assert len(found) == len(wanted)
-        assert all((classes[anchor], other) in apart for anchor, other in zip(wanted, found, strict=True))
-    if len(apart) == 1:
-        assert len(wanted) >= 1
-    assert negatives.draw(everyone[:0], rng).tolist() == []
-
-
-def test_each_labelled_negative_is_drawn_about_as_often():
-    negatives = LabelledNegatives(
-        np.array([0, 0, 2, 1]), np.array([1, 3, 0, 4]), np.array([True, False, False, False]), np.array([0, 0, 2, 3, 4])
-    )
-    rng = np.random.default_rng(0)
-    drawn = np.concatenate([negatives.draw(np.array([0, 1]), rng) for _ in range(1500)])
-    assert np.allclose(np.bincount(drawn, minlength=5) / len(drawn), [0, 0, 1 / 3, 1 / 3, 1 / 3], atol=0.04)

@@ -40,16 +40,16 @@ class BatchLoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Return part -> scalar, for all parts but "distillation".
 
-        `left` (n, d) and `right` (m, d), m >= n, are the two sides of n pairs, and further questions; `labels` (n,)
-        bool; `allowed` (n, m) bool: right row j may be a negative of the left side of pair i. Anchors of triplets and
-        of the ranking are the left sides of duplicates; the candidates are all rows of `right`, for every anchor.
+        `left`, `right` (n, d) are the two sides of the pairs, `labels` (n,) bool, `allowed` (n, n) bool: the right side
+        of pair j may be a negative of the left side of pair i. Anchors of triplets and of the ranking are the left
+        sides of duplicates; the candidates are the right sides of all pairs, for every anchor.
         `triplets`: anchors, duplicates and others, (t, d) each, that were mined elsewhere; then none are made from the
         batch. `step_share` in [0, 1]: how much of the training is done. `generator`: of random negatives.
         """
         parts = {}
         weights = self.config.parts
         if "contrastive" in weights:
-            parts["contrastive"] = self._contrastive(left, right[: len(left)], labels)
+            parts["contrastive"] = self._contrastive(left, right, labels)
         if triplets is not None:
             anchor, positive, negative = triplets
             parts["triplet"] = objectives.triplet_margin(
@@ -61,8 +61,7 @@ class BatchLoss(nn.Module):
             return parts
         # Duplicates first: then candidate i is the duplicate of anchor i.
         anchors = labels.nonzero().squeeze(1)
-        further = torch.arange(len(left), len(right), device=left.device)
-        candidates = torch.cat([anchors, (~labels).nonzero().squeeze(1), further])
+        candidates = torch.cat([anchors, (~labels).nonzero().squeeze(1)])
         distances = objectives.distance_matrix(left[anchors], right[candidates], self.config.distance)
         usable = allowed[anchors][:, candidates]
         if "triplet" in weights and triplets is None:

@@ -66,10 +66,9 @@ class TrainingConfig:
     `batch_size`: pairs of a step. `positive_share`: of duplicates among them, in (0, 1); None = as the data has it.
     Not beside `topics`: a topic with few duplicates would repeat them many times.
     `group_aware`: no two pairs of a batch share a duplicate class, and known duplicates are masked among the negatives.
-    So pairs labelled "not duplicate" are kept out of the batches of their questions' duplicates. Without it every other
-    question of a batch counts as a negative, right or wrong.
-    `labelled_negatives`: among the negatives that triplets and the ranking part take from a batch is one question for
-    each anchor that a pair labelled "not duplicate" sets apart from it or from a duplicate of it, where there are any.
+    So pairs labelled "not duplicate" are kept out of the batches of their questions' duplicates: they teach through the
+    contrastive part and `mining` "index" alone, and the negatives of a batch are questions of other pairs. Without it
+    every other question of a batch counts as a negative, right or wrong.
     `length_buckets`: a batch holds pairs of one of so many classes of length; 1 = of any length. `topics`: likewise, of
     one of so many topics, so that the questions of a batch are hard negatives; then the group rule masks alone.
     `epochs`: passes over the pairs; `steps`: instead of it, the number of batches.
@@ -102,7 +101,6 @@ class TrainingConfig:
     batch_size: int = 128
     positive_share: float | None = None
     group_aware: bool = True
-    labelled_negatives: bool = False
     length_buckets: int = 1
     topics: int = 1
     epochs: float = 1.0
@@ -126,7 +124,6 @@ class TrainingConfig:
             "hard_pairs",
             "symmetric",
             "group_aware",
-            "labelled_negatives",
         ):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be True or False.")

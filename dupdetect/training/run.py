@@ -33,13 +33,7 @@ from dupdetect.training.models import (
     set_dropout,
     use_plain_attention,
 )
-from dupdetect.training.sampling import (
-    LabelledNegatives,
-    PairBatches,
-    allowed_negatives,
-    length_buckets,
-    negative_schedule,
-)
+from dupdetect.training.sampling import PairBatches, allowed_negatives, length_buckets, negative_schedule
 from dupdetect.training.teachers import Teacher
 from dupdetect.training.topics import question_topics
 
@@ -82,9 +76,6 @@ class TrainingRun:
         self.loss = BatchLoss(config).to(self.device)
         self.optimizer = _optimizer(self.model, self.loss, config)
         self.batches = self._batches()
-        self.apart = None
-        if config.labelled_negatives:
-            self.apart = LabelledNegatives(self.nodes.left, self.nodes.right, self.labels, self.batches.classes)
         self.steps = config.steps or _steps(self.batches, config.epochs)
         self.teacher = self._teacher(teacher)
         self.mined: EpochTriplets | None = None
@@ -215,15 +206,14 @@ class TrainingRun:
         mined = self._draw_triplets(len(rows))
         if mined is not None and config.objective == "triplet":
             rows = rows[:0]  # the pairs themselves have no part in it
-        left = self.nodes.left[rows]
-        right = np.concatenate([self.nodes.right[rows], self._draw_apart(rows)])
+        left, right = self.nodes.left[rows], self.nodes.right[rows]
         columns = [left, right, *(mined if mined is not None else ())]
         used, slots = np.unique(np.concatenate(columns), return_inverse=True)
         embeddings = embed(self.model, [self.nodes.texts[question] for question in used.tolist()], self.dtype)
         sides = embeddings[torch.from_numpy(slots.astype(np.int64)).to(self.device)]
         lefts, rights, *triplets = sides.split([len(column) for column in columns])
         # Without the group rule, every other pair of the batch counts as a negative, right or wrong.
-        allowed = ~np.eye(len(left), len(right), dtype=np.bool_)
+        allowed = ~np.eye(len(rows), dtype=np.bool_)
         if config.group_aware:
             allowed = allowed_negatives(left, right, self.batches.classes)
         parts: dict[str, torch.Tensor] = self.loss(
@@ -245,13 +235,6 @@ class TrainingRun:
         if self.mined is None or (self.mined.epoch, self.mined.negatives) != (epoch, how):
             embeddings = encode(self.model, self.nodes.texts, self.dtype)
             self.mined = EpochTriplets.mine(config, self.train, embeddings, epoch, how)
-
-    def _draw_apart(self, rows: Rows) -> Rows:
-        """Return questions that labels set apart from the anchors among the pairs `rows`."""
-        if self.apart is None:
-            return rows[:0]
-        rng = np.random.default_rng(_seed(self.config.seed, self.step, 5))
-        return self.apart.draw(self.nodes.left[rows[self.labels[rows]]], rng)
 
     def _draw_triplets(self, size: int) -> Rows | None:
         if self.mined is None:

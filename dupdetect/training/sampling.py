@@ -19,7 +19,6 @@ from dupdetect.graph import connected_components
 
 __all__ = [
     "BatchCounts",
-    "LabelledNegatives",
     "PairBatches",
     "allowed_negatives",
     "duplicate_classes",
@@ -51,31 +50,6 @@ def allowed_negatives(anchors: ArrayLike, candidates: ArrayLike, classes: Rows) 
     rows, columns = classes[np.asarray(anchors, dtype=np.int64)], classes[np.asarray(candidates, dtype=np.int64)]
     allowed: NDArray[np.bool_] = rows[:, None] != columns[None, :]
     return allowed
-
-
-class LabelledNegatives:
-    """The questions that pairs labelled "not duplicate" set apart from each duplicate class: what is no duplicate of
-    one member is none of the others.
-
-    left, right: (n,) question numbers.  labels: (n,) bool, True = duplicate.  classes: from `duplicate_classes`; a pair
-    inside one class, which other pairs contradict, sets nothing apart.
-    """
-
-    def __init__(self, left: Rows, right: Rows, labels: NDArray[np.bool_], classes: Rows) -> None:
-        one = np.concatenate([left[~labels], right[~labels]])
-        other = np.concatenate([right[~labels], left[~labels]])
-        apart = classes[one] != classes[other]
-        one, other = one[apart], other[apart]
-        order = np.lexsort((other, classes[one]))
-        self._classes, self._questions = classes, other[order]
-        self._start = np.searchsorted(classes[one][order], np.arange(len(classes) + 1))
-
-    def draw(self, anchors: Rows, rng: np.random.Generator) -> Rows:
-        """Return one question, at random, for each of the anchors (n,) whose class is set apart from any; (k,) int64,
-        k <= n."""
-        start, end = self._start[self._classes[anchors]], self._start[self._classes[anchors] + 1]
-        some = end > start
-        return self._questions[rng.integers(start[some], end[some])]
 
 
 def length_buckets(lengths: ArrayLike, count: int) -> Rows:
