@@ -443,7 +443,7 @@ def test_the_command_line_says_so(capsys, tmp_path):
     labelled = tmp_path / "labelled.csv"
     labelled.write_text("left,right,label\n" + "".join(f"{a},{b},{y}\n" for a, b, y in rows), encoding="utf-8")
     out, _ = run(capsys, "calibrate", "default", labelled, "-o", tmp_path / "mine", "--min-recall", "0.5")
-    assert "30 of the pairs differ in words that the encoder does not know, and are never accepted" in out
+    assert "30 of the pairs are never accepted: their texts differ in words that the encoder does not know" in out
     out, _ = run(capsys, "evaluate", tmp_path / "mine", labelled, "--json")
     found = json.loads(out)["pair"]
     assert (found["unlike"], found["recall"]["value"]) == (30, 0.5)
