@@ -252,6 +252,10 @@ def test_other_processors_answer_as_recorded():
     assert amx["answers"]["same_to_the_bit"] == amx["answers"]["pairs"]
     fast, join = amx["encoding"]["times_as_fast"], amx["joining"]["ratio"]
     assert f"encoding is {fast:.1f} times as fast, and the product takes {join:.1f} times as long" in said
+    vnni = processors["avx512_vnni avx_vnni avx512f avx2"]
+    assert vnni["answers"]["same_to_the_bit"] == vnni["answers"]["pairs"]
+    fast, join = vnni["encoding"]["times_as_fast"], vnni["joining"]["ratio"]
+    assert f"without AMX, they are the same to the bit, too, and it is {fast:.1f} and {join:.1f} times" in said
     assert found["joining"]["differences_within_rounding"] == 0
 
 
