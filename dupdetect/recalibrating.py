@@ -19,7 +19,7 @@ from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
 
-__all__ = ["Recalibrated", "maker_name", "recalibrate"]
+__all__ = ["Recalibrated", "is_made_by_a_shipped_one", "maker_name", "recalibrate"]
 
 _SHIPPED: dict[str, Literal["default", "fast"]] = {"dupdetect-default": "default", "dupdetect-fast": "fast"}
 
@@ -101,6 +101,11 @@ def _counted(store: ReviewStore, criterion: Criterion, pairs: Reviewed) -> Itera
 def maker_name(reviewed: str | Path) -> str:
     """Return the name of the detector that made a folder; raises what `recalibrate` raises of run.json."""
     return str(_run_record(Path(reviewed))["model"])
+
+
+def is_made_by_a_shipped_one(reviewed: str | Path) -> bool:
+    """Return whether a shipped detector made a folder; another one has to be handed to `recalibrate`."""
+    return maker_name(reviewed) in _SHIPPED
 
 
 def _run_record(folder: Path) -> dict[str, Any]:

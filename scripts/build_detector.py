@@ -104,6 +104,12 @@ def training_section() -> str:
         return ""
     base, other = models["base"]["other_domains"], tuned["other_domains"]
     rows = "\n".join(f"| {name} | {base[name]:.3f} | {other[name]:.3f} |" for name in base)
+    same_words = ""
+    if found := tuned.get("pairs_with_words_of_held_out_questions"):
+        same_words = (
+            f"; {found['of_any_split']} of the {found['pairs']:,} pairs hold a question with\n  the same words as "
+            f"such a one, in another order ({found['of_the_test_split']} of them one of the test split)"
+        )
     return f"""## Training
 
 - `scripts/train_default.py` with `scripts/default_training.json`: {config["steps"]:,} steps of {config["batch_size"]}
@@ -111,8 +117,7 @@ def training_section() -> str:
   (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The vectors of the tokens
   stayed.
 - Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora duplicates that touch no
-  question of another split; 48 of the 104,236 pairs hold a question with the same words as such a one, in another order
-  (35 of them one of the test split). The next training leaves these out, too.
+  question of another split{same_words}.
 - The weights are {tuned["share_of_base"]:.0%} those of the base, and the rest the trained ones: the share was chosen
   on validation pairs and on development sets of other domains.
 - Other domains, measured once (average precision, or accuracy with one example per class):

@@ -493,3 +493,22 @@ def test_missing_values_and_arrays_are_named():
 def test_every_public_name_is_documented():
     for name in module.__all__:
         assert name == "Criterion" or getattr(module, name).__doc__
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (["a", None, "b"], "must be whole numbers or strings; one of them is None"),
+        ([1.5, 2, 3], "must be whole numbers or strings; one of them is 1.5"),
+        (["a", 2, "b"], "Some groups are strings and some are not"),
+    ],
+)
+def test_groups_that_name_nothing_are_refused(groups, message):
+    with pytest.raises(InputError, match=message):
+        CalibrationSample.of([0.9, 0.5, 0.1], [1, 0, 0], np.array(groups, dtype=object))
+
+
+@pytest.mark.parametrize("groups", [["a", "b", "a"], [1.0, 2.0, 1.0], [1, 2, 1], [b"a", b"b", b"a"]])
+def test_groups_are_the_same_by_whatever_they_are_named(groups):
+    names = np.array(groups, dtype=object)
+    assert CalibrationSample.of([0.9, 0.5, 0.1], [1, 0, 0], names).group.tolist() == [0, 1, 0]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dupdetect import Detector
-from dupdetect.cli import cli, main
+from dupdetect.cli import _with_options, cli, main
 from dupdetect.results import OUTPUT_FILES
 from dupdetect.review.candidates import pair_key
 from dupdetect.review.store import ReviewStore, labels_beside
@@ -829,3 +829,16 @@ def test_pairs_that_reviewers_call_duplicates_count_when_the_result_is_written_a
     assert record["confirmed_by_reviewers"] == 2
     assert record["counts"]["removed"] == 2
     assert record["counts"]["removed_below_half"] == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "printed"),
+    [
+        ("for a recall (min_recall=0.9), for", "for a recall (--min-recall 0.9), for"),
+        ("pass on_bad_rows='keep' or overwrite=True", "pass --on-bad-rows keep or --overwrite"),
+        ("There is no file id=5/x.csv.", "There is no file id=5/x.csv."),
+        ("Columns: 'id=5', 'text=2'.", "Columns: 'id=5', 'text=2'."),
+    ],
+)
+def test_errors_name_options_and_leave_names_alone(message, printed):
+    assert _with_options(message) == printed

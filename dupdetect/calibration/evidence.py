@@ -76,7 +76,11 @@ class CalibrationSample(Frozen):
         wrong = _no_names(names)
         if wrong.any():
             raise InputError(f"The groups must be whole numbers or strings; one of them is {names[wrong][0]!r}.")
-        group = _numbered(score, label, np.unique(names, return_inverse=True)[1])
+        try:
+            number = np.unique(names, return_inverse=True)[1]
+        except TypeError:
+            raise InputError("Some groups are strings and some are not: make all of them strings.") from None
+        group = _numbered(score, label, number)
         order = np.lexsort((group, label, -score))
         return cls(score[order], label[order], group[order], count)
 
@@ -165,8 +169,12 @@ def _no_names(groups: NDArray[Any]) -> BoolArray:
         whole: BoolArray = np.isfinite(groups) & (groups == np.round(groups))
         return ~whole
     if groups.dtype.kind == "O":
-        return np.array([not isinstance(name, str | Integral) for name in groups.tolist()], dtype=np.bool_)
+        return np.array([not _is_name(name) for name in groups.tolist()], dtype=np.bool_)
     return np.full(len(groups), groups.dtype.kind not in "biuUST")
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str | bytes | Integral) or (isinstance(name, float) and name.is_integer())
 
 
 def _checked_count(count: int, groups: ArrayLike | None) -> int:

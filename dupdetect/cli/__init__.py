@@ -74,9 +74,11 @@ def _with_options(message: str) -> str:
 
     def option(argument: re.Match[str]) -> str:
         flag = f"--{argument[1].replace('_', '-')}"
-        return f"{flag} {argument[2] or argument[3] or ''}".rstrip() if flag in flags else argument[0]
+        return f"{flag} {argument[2] or ''}".rstrip() if flag in flags else argument[0]
 
-    return re.sub(r"\b([a-z_]+)=(?:True|\.\.\.|'([^']*)'|(\d+(?:\.\d+)?))", option, message)
+    # Numbers in brackets only: a folder can be called id=5.
+    message = re.sub(r"(?<=\()([a-z_]+)=(\d+(?:\.\d+)?)(?=\))", option, message)
+    return re.sub(r"\b([a-z_]+)=(?:True|\.\.\.|'([^']*)')", option, message)
 
 
 def _prepare_streams() -> None:

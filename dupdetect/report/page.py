@@ -44,7 +44,9 @@ def render_report(result: Result, record: Mapping[str, Any], folder: str) -> str
     links_total, links = weak_links(result)
     possible_total, possible = possible_pairs(result)
     guards = record["guards"]
+    name = PurePath(record["input"]["name"]).name or record["input"]["name"]
     certified = isinstance(result.calibration.criterion, MinPrecision)
+    by_review = result.calibration.sample.labels is not None
     template = environment.get_template("page.html.jinja")
     values = {
         "record": record,
@@ -53,9 +55,10 @@ def render_report(result: Result, record: Mapping[str, Any], folder: str) -> str
         "script": Markup(script),  # noqa: S704 - our own file
         "style_hash": _checksum(style),
         "script_hash": _checksum(script),
-        "name": PurePath(record["input"]["name"]).name or record["input"]["name"],
+        "name": name,
         "certified": certified,
-        "certified_here": certified and result.calibration.sample.labels is not None,
+        "by_review": by_review,
+        "certified_here": certified and by_review and result.calibration.data.startswith(f"a review of {name}"),
         "confirmed": bool((result.pairs.similarity < result.calibration.threshold).any()),
         "by_hand": isinstance(result.calibration.criterion, FixedThreshold),
         "similarities": similarity_figure(result, None if guards is None else guards["cap"]),

@@ -513,7 +513,17 @@ def test_a_certificate_that_is_refused_says_what_can_be_done_here_or_by_a_comman
     assert re.search(rf"Nothing was certified {why} on the command line \(", said)
     assert ("sk for less precision, or for" in said) == (counted == "yes")
     assert "min_" not in said
-    words = ["calibrate", "--from-reviews", str(export), "--min-recall", "0.9", "-o", "FOLDER"]
+    words = [
+        "calibrate",
+        "--from-reviews",
+        str(export),
+        "--model",
+        "THAT_MADE_IT",
+        "--min-recall",
+        "0.9",
+        "-o",
+        "FOLDER",
+    ]
     assert command_in(page, "calibrate") == words
 
 

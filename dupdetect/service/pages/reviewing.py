@@ -22,7 +22,7 @@ from dupdetect.artifacts import CERTIFICATE
 from dupdetect.calibration import MinPrecision
 from dupdetect.detector import Detector
 from dupdetect.errors import DupdetectError, InputError
-from dupdetect.recalibrating import Recalibrated, maker_name, recalibrate
+from dupdetect.recalibrating import Recalibrated, is_made_by_a_shipped_one, maker_name, recalibrate
 from dupdetect.review.candidates import Candidates, Kind
 from dupdetect.review.refit import FEWEST_OF_EACH_KIND
 from dupdetect.review.standing import Standing
@@ -238,7 +238,8 @@ def _on_the_page(refusal: str, folder: Path) -> str:
     and options that the page does not have."""
     named = shlex.quote(str(folder))
     review = f"`dupdetect review {named} --web --model FOLDER`"
-    recall = f"`dupdetect calibrate --from-reviews {named} --min-recall 0.9 -o FOLDER`"
+    model = "" if is_made_by_a_shipped_one(folder) else " --model THAT_MADE_IT"
+    recall = f"`dupdetect calibrate --from-reviews {named}{model} --min-recall 0.9 -o FOLDER`"
     for theirs, ours in (
         ("Name its folder with --model", f"Stop this service, and start the page with its folder: {review}"),
         ("Name the detector that made it with --model", f"Stop this service, and start the page with that: {review}"),
