@@ -42,9 +42,9 @@ class BatchLoss(nn.Module):
 
         `left`, `right` (n, d) are the two sides of the pairs, `labels` (n,) bool, `allowed` (n, n) bool: the right side
         of pair j may be a negative of the left side of pair i. Anchors of triplets and of the ranking are the left
-        sides of duplicates; the candidates are the right sides of all pairs, for every anchor.
-        `triplets`: anchors, duplicates and others, (t, d) each, that were mined elsewhere; then none are made from the
-        batch. `step_share` in [0, 1]: how much of the training is done. `generator`: of random negatives.
+        sides of duplicates; the candidates are the right sides of all pairs, for every anchor. `triplets`: anchors,
+        duplicates and others, (t, d) each, that were mined elsewhere; then none are made from the batch. `step_share`
+        in [0, 1]: how much of the training is done. `generator`: of random negatives.
         """
         parts = {}
         weights = self.config.parts

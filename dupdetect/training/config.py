@@ -74,7 +74,8 @@ class TrainingConfig:
     `epochs`: passes over the pairs; `steps`: instead of it, the number of batches.
     `learning_rate`: the highest; it rises from 0 during the first `warmup` (share in [0, 1)) of the steps, and falls to
     0 at the end. `weight_decay`: of AdamW.
-    `seed`: of everything random. `precision`: "auto" = bfloat16 where processor or GPU computes in it.
+    `seed`: of everything random. `precision`: "auto" = bfloat16 where the GPU computes in it, or the processor by
+    tiles.
     `evaluate_every`, `checkpoint_every`: steps between them.
     `average_with_base`: share in [0, 1) of the base in the weights at the end; 0.5 kept most of what the base knew
     about other domains, and most of what was learned.
@@ -118,13 +119,7 @@ class TrainingConfig:
         for name, accepted in _CHOICES.items():
             if getattr(self, name) not in accepted:
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(accepted)}.")
-        for name in (
-            "train_embeddings",
-            "learn_boundary",
-            "hard_pairs",
-            "symmetric",
-            "group_aware",
-        ):
+        for name in ("train_embeddings", "learn_boundary", "hard_pairs", "symmetric", "group_aware"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must be True or False.")
         if not (isinstance(self.base, str) and self.base.strip()):
