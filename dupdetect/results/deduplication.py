@@ -298,8 +298,8 @@ class Deduplication(Frozen):
         return target
 
     def record(self) -> dict[str, Any]:
-        """Return the contents of run.json, but for `excel_safe`, which `write` adds: all that is needed to understand this
-        result, or to make it again."""
+        """Return the contents of run.json, but for `excel_safe`, which `write` adds: all that is needed to understand
+        this result, or to make it again."""
         source = self.questions.table.source
         return {
             "dupdetect": __version__,
