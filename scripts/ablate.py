@@ -26,12 +26,13 @@ import numpy as np
 from domains import as_encoder
 from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
 from measures import measured
-from train_default import averaged, is_trained, taught
+from train_default import is_trained, taught
 from training_data import QUORA, SPLIT_SEED, natural_splits, quora_pairs, unlabelled_texts
 
 from dupdetect import QuestionPairs
 from dupdetect.cli import show
-from dupdetect.training import Teacher, TrainingConfig, fine_tune
+from dupdetect.training import Teacher, TrainingConfig, average_weights, fine_tune
+from dupdetect.training.models import load_model
 
 TABLE = RESULTS / "ablation.json"
 SEED = 0
@@ -118,7 +119,9 @@ def main() -> None:
         )
         if name in AVERAGED:
             half = tuned.with_name(tuned.name + "_half")
-            averaged(options.base, tuned, 0.5).save(str(half), create_model_card=False)
+            average_weights(load_model(str(options.base)), load_model(str(tuned)), 0.5).save(
+                str(half), create_model_card=False
+            )
             keep(
                 results,
                 f"{name}, averaged with the base",

@@ -104,22 +104,22 @@ def training_section() -> str:
         return ""
     base, other = models["base"]["other_domains"], tuned["other_domains"]
     rows = "\n".join(f"| {name} | {base[name]:.3f} | {other[name]:.3f} |" for name in base)
-    same_words = ""
-    if found := tuned.get("pairs_with_words_of_held_out_questions"):
-        same_words = (
-            f"; {found['of_any_split']} of the {found['pairs']:,} pairs hold a question with\n  the same words as "
-            f"such a one, in another order ({found['of_the_test_split']} of them one of the test split)"
-        )
+    joint, triplet = config["joint"], config["triplet"]
+    shares, pairs = tuned["shares_of_trainings"], tuned["pairs"]
     return f"""## Training
 
-- `scripts/train_default.py` with `scripts/default_training.json`: {config["steps"]:,} steps of {config["batch_size"]}
-  pairs; contrastive (logistic), ranking within each batch, and distillation from all-mpnet-base-v2
-  (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The vectors of the tokens
-  stayed.
-- Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora duplicates that touch no
-  question of another split{same_words}.
-- The weights are {tuned["share_of_base"]:.0%} those of the base, and the rest the trained ones: the share was chosen
-  on validation pairs and on development sets of other domains.
+Made by `scripts/train_default.py` with `scripts/default_training.json`. The base was trained {1 + config["triplets"]}
+times, and what these trainings changed in its weights was added to it:
+
+- {shares["joint"]:.0%} of what {joint["steps"]:,} steps of {joint["batch_size"]} pairs changed: contrastive
+  (logistic), ranking within each batch, and distillation from all-mpnet-base-v2 (Apache-2.0) on unlabelled texts of
+  other domains, which `scripts/training_data.py` lists. The vectors of the tokens stayed. Pairs: the train split of the
+  natural rows of Quora Question Pairs, and further Quora duplicates that touch no question of another split, nor one of
+  the same words in another order; {pairs["joint"]:,} in all.
+- {shares["triplet"]:.0%} of the mean of what {config["triplets"]} times {triplet["steps"]} steps of
+  {triplet["batch_size"]} pairs changed: triplets with the hardest negative of the batch,
+  margin {triplet["margin"]:g}, of the train split's natural rows alone ({pairs["triplet"]:,} pairs).
+- The shares were chosen on validation pairs and on development sets of other domains.
 - Other domains, measured once (average precision, or accuracy with one example per class):
 
 | | base | this model |

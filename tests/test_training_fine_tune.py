@@ -21,7 +21,7 @@ from tiny_bert import made_up_pairs, make_tiny_bert  # noqa: E402
 from dupdetect.errors import ArtifactError, EmptyInputError, InputError, LeakageError, MissingExtraError  # noqa: E402
 from dupdetect.metrics import average_precision, curve  # noqa: E402
 from dupdetect.search import cosine  # noqa: E402
-from dupdetect.training import CollapseError, Teacher, TrainingConfig, average_weights, fine_tune  # noqa: E402
+from dupdetect.training import CollapseError, Teacher, TrainingConfig, average_weights, combine_weights, fine_tune  # noqa: E402
 from dupdetect.training.batch_loss import BatchLoss  # noqa: E402
 from dupdetect.training.checkpoints import load_checkpoint  # noqa: E402
 from dupdetect.training.collapse import RandomSimilarity, check_not_collapsed, random_similarity  # noqa: E402
@@ -342,12 +342,27 @@ def test_averaging_with_the_base(base, data, tmp_path):
     assert lines_of(halved)[-1]["average_with_base"] == 0.5
 
 
+def test_what_several_trainings_learned_is_added_up(base, data, tmp_path):
+    start = load_model(base)
+    first = load_model(str(fine_tune(config_of(base), *data, tmp_path / "first")))
+    second = load_model(str(fine_tune(config_of(base, objective="triplet", seed=1), *data, tmp_path / "second")))
+    old, one, two = start.state_dict(), first.state_dict(), second.state_dict()
+    assert largest_difference(one, two) > 1e-4
+    by_hand = {name: old[name] + 0.75 * (one[name] - old[name]) + 0.5 * (two[name] - old[name]) for name in old}
+    together = combine_weights(start, [(first, 0.75), (second, 0.5)])
+    assert largest_difference(together.state_dict(), by_hand) < 1e-6
+    assert largest_difference(combine_weights(start, []).state_dict(), old) == 0
+    assert largest_difference(load_model(base).state_dict(), old) == 0  # the base is as it was
+
+
 def test_averaging_refuses_other_shapes_and_shares(base):
     model = load_model(base)
     with pytest.raises(InputError, match="from 0 to 1"):
         average_weights(model, model, 1.5)
     with pytest.raises(InputError, match="different weights"):
         average_weights(model[0], model, 0.5)
+    with pytest.raises(InputError, match="different weights"):
+        combine_weights(model, [(model, 0.5), (model[0], 0.5)])
 
 
 def test_distillation_keeps_the_geometry_of_the_base(base, data, tmp_path):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dupdetect.training.export import export_onnx
     from dupdetect.training.fine_tuning import fine_tune
     from dupdetect.training.mining import mine_triplets
-    from dupdetect.training.models import average_weights
+    from dupdetect.training.models import average_weights, combine_weights
     from dupdetect.training.sources import load_pairs
     from dupdetect.training.splits import load_splits
     from dupdetect.training.static import export_static, static_model
@@ -53,6 +53,7 @@ __all__ = [
     "TrainingConfig",
     "average_weights",
     "can_resume",
+    "combine_weights",
     "export_onnx",
     "export_static",
     "fine_tune",
@@ -71,6 +72,7 @@ _HOME = {
     "TrainingConfig": "config",
     "average_weights": "models",
     "can_resume": "detectors",
+    "combine_weights": "models",
     "export_onnx": "export",
     "export_static": "static",
     "fine_tune": "fine_tuning",

@@ -18,6 +18,7 @@ from dupdetect.training.config import Precision
 
 __all__ = [
     "average_weights",
+    "combine_weights",
     "compute_type",
     "embed",
     "encode",
@@ -165,14 +166,27 @@ def average_weights(base: SentenceTransformer, tuned: SentenceTransformer, share
     """
     if not 0 <= share <= 1:
         raise InputError(f"The share of the base is {share:g}, but must be from 0 to 1.")
-    old, new = base.state_dict(), tuned.state_dict()
-    if {name: value.shape for name, value in old.items()} != {name: value.shape for name, value in new.items()}:
-        raise InputError("The base and the tuned model have different weights. Average a model with its own base.")
-    averaged = copy.deepcopy(tuned)
-    averaged.load_state_dict(
-        {
-            name: torch.lerp(value, old[name].to(value.device), share) if value.is_floating_point() else value
-            for name, value in new.items()
-        }
-    )
-    return averaged
+    return combine_weights(base, [(tuned, 1 - share)])
+
+
+def combine_weights(
+    base: SentenceTransformer, trainings: Sequence[tuple[SentenceTransformer, float]]
+) -> SentenceTransformer:
+    """Return a new model whose every weight is base + the sum of share * (tuned - base) over (tuned, share).
+
+    So what several trainings of one base have learned is added up, each as far as its share; shares may be any numbers,
+    and need not sum to 1. Ilharco et al., "Editing models with task arithmetic", ICLR 2023. Raises InputError when a
+    model has weights of other shapes than the base.
+    """
+    start = base.state_dict()
+    added = {name: value.clone() for name, value in start.items()}
+    for tuned, share in trainings:
+        state = tuned.state_dict()
+        if {name: value.shape for name, value in start.items()} != {name: value.shape for name, value in state.items()}:
+            raise InputError("The base and the tuned model have different weights. Average a model with its own base.")
+        for name, value in added.items():
+            if value.is_floating_point():
+                value += share * (state[name].to(value.device) - start[name])
+    combined = copy.deepcopy(base)
+    combined.load_state_dict(added)
+    return combined
