@@ -58,7 +58,7 @@ def render_report(result: Result, record: Mapping[str, Any], folder: str) -> str
         "name": name,
         "certified": certified,
         "by_review": by_review,
-        "certified_here": certified and by_review and result.calibration.data.startswith(f"a review of {name}"),
+        "certified_here": certified and by_review and _reviewed(result.calibration.data) == name,
         "confirmed": bool((result.pairs.similarity < result.calibration.threshold).any()),
         "by_hand": isinstance(result.calibration.criterion, FixedThreshold),
         "similarities": similarity_figure(result, None if guards is None else guards["cap"]),
@@ -76,6 +76,11 @@ def render_report(result: Result, record: Mapping[str, Any], folder: str) -> str
     }
     rest = template.render(values, clusters=(), largest_shown=0, doubtful_shown=0)
     return template.render(values, **_clusters(result, environment, LARGEST_PAGE - len(rest.encode("utf-8"))))
+
+
+def _reviewed(data: str) -> str:
+    """Return the name of the export that a calibration on reviews names (`recalibrating`)."""
+    return data.removeprefix("a review of ").removesuffix(" that the approximate search finds")
 
 
 def _clusters(result: Result, environment: Environment, room: int) -> dict[str, Any]:

@@ -254,10 +254,13 @@ def test_what_is_certified_says_so_and_what_is_not_too(detector, calibration, tm
     here = page_of(Detector(detector.encoder, reviewed).deduplicate(texts), tmp_path / "reviewed")
     assert "Certified on the export that was reviewed." in here.text
     assert "label some of its pairs" in here.text, "it may be another one"
-    result = Detector(detector.encoder, replace(reviewed, data="a review of some.csv")).deduplicate(
-        Questions.read(csv_of(tmp_path / "some.csv", texts), text="question")
-    )
-    assert "label some of its pairs" not in page_of(result, tmp_path / "same").text
+    export = Questions.read(csv_of(tmp_path / "some.csv", texts), text="question")
+    for number, (reviewed_export, is_it) in enumerate(
+        (("some.csv", True), ("some.csv that the approximate search finds", True), ("some.csv.gz", False))
+    ):
+        maker = Detector(detector.encoder, replace(reviewed, data=f"a review of {reviewed_export}"))
+        page = page_of(maker.deduplicate(export), tmp_path / f"reviewed-{number}")
+        assert ("label some of its pairs" not in page.text) == is_it
 
 
 def test_only_a_cluster_of_equal_texts_is_called_the_same_text(detector, tmp_path):
