@@ -10,9 +10,9 @@ writes:
 
     WORK/teacher.npz          what the teacher says of unlabelled texts, encoded once
     WORK/seed-0/joint/        the base trained by the joint objective: duplicates, and the similarities of the teacher
-    WORK/seed-0/triplet-0/    the base trained on triplets with hard negatives; triplet-1, the same with another seed
-    WORK/seed-0/shares.json   what the base gives with the joint training added, and the mean of the triplet trainings,
-                              by the share of each
+    WORK/seed-0/triplet/      the base trained on triplets with hard negatives, for a short time
+    WORK/seed-0/ranking/      the base trained to find duplicates among the questions of a batch, for a short time
+    WORK/seed-0/shares.json   what the base gives with what these changed added to it, by the share of each
     WORK/seed-0/encoder/      the sum that was chosen, a sentence-transformers folder
 
 The shares are those with the best mean gain over the base, of Quora's validation pairs and the development sets of
@@ -29,7 +29,7 @@ import dataclasses
 import itertools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,49 +53,54 @@ from dupdetect.training.models import compute_type, encode, load_model
 
 LEDGER = RESULTS / "training.json"
 CONFIG = Path(__file__).with_name("default_training.json")
-JOINT_SHARES = (0.55, 0.77, 1.0)
-TRIPLET_SHARES = (0.0, 0.5, 1.0)
 LOSS = 0.005
 
 Gains = dict[str, float]
-Shares = tuple[float, float]
-"""Of the joint training, and of the mean of the triplet trainings."""
+Shares = tuple[float, ...]
+"""Of each training of the recipe, in its order."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-    """The trainings that are added up: one `joint`, and `triplets` times `triplet`, each with another seed."""
+class Training:
+    """One of the trainings that are added up.
 
-    joint: TrainingConfig
-    triplet: TrainingConfig
-    triplets: int
+    config: how.  pairs: "natural", or "all" for further duplicates, too.  shares: to choose from.
+    """
 
-    @classmethod
-    def read(cls, path: Path) -> Recipe:
-        found = json.loads(path.read_text("utf-8"))
-        joint, triplet = (TrainingConfig.from_json(json.dumps(found[name])) for name in ("joint", "triplet"))
-        return cls(joint, triplet, found["triplets"])
+    config: TrainingConfig
+    pairs: str
+    shares: Shares
 
-    def of(self, base: str, seed: int) -> Recipe:
-        """The recipe for a base and a seed; no two seeds share a triplet training."""
-        return Recipe(
-            dataclasses.replace(self.joint, base=base, seed=seed),
-            dataclasses.replace(self.triplet, base=base, seed=seed * self.triplets),
-            self.triplets,
-        )
 
-    def trainings(self) -> dict[str, TrainingConfig]:
-        """Each training by the name of its folder."""
-        more = (dataclasses.replace(self.triplet, seed=self.triplet.seed + number) for number in range(self.triplets))
-        return {"joint": self.joint} | {f"triplet-{number}": config for number, config in enumerate(more)}
+Recipe = dict[str, Training]
 
-    def to_dict(self) -> dict[str, Any]:
-        """What is the same for every seed and wherever the base lies."""
-        parts = {"joint": self.joint, "triplet": self.triplet}
-        written = {name: json.loads(config.to_json()) for name, config in parts.items()}
-        return {name: options | {"base": TrainingConfig().base, "seed": None} for name, options in written.items()} | {
-            "triplets": self.triplets
+
+def recipe(path: Path) -> Recipe:
+    """The trainings in the file, by name."""
+    return {
+        name: Training(TrainingConfig.from_json(json.dumps(found["config"])), found["pairs"], tuple(found["shares"]))
+        for name, found in json.loads(path.read_text("utf-8")).items()
+    }
+
+
+def configs(trainings: Recipe, base: str, seed: int) -> dict[str, TrainingConfig]:
+    """The config of each training of a base and a seed; no two trainings, of any seeds, share what is random."""
+    return {
+        name: dataclasses.replace(training.config, base=base, seed=seed * len(trainings) + number)
+        for number, (name, training) in enumerate(trainings.items())
+    }
+
+
+def as_json(trainings: Recipe) -> dict[str, Any]:
+    """The recipe as it is for every seed, and wherever the base lies."""
+    return {
+        name: {
+            "config": json.loads(training.config.to_json()) | {"base": TrainingConfig().base, "seed": None},
+            "pairs": training.pairs,
+            "shares": list(training.shares),
         }
+        for name, training in trainings.items()
+    }
 
 
 def main() -> None:
@@ -104,29 +109,30 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     splits = natural_splits()
     splits.check()
-    pairs = {"joint": training_pairs(splits), "triplet": splits.train}
+    pairs = {"all": training_pairs(splits), "natural": splits.train}
     for name, train in pairs.items():
         print(f"{name}: {len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates")
-    recipe = Recipe.read(options.config).of(str(options.base), options.seed)
-    for name, config in recipe.trainings().items():
+    trainings = recipe(options.config)
+    for name, config in configs(trainings, str(options.base), options.seed).items():
         if not is_trained(place / name, config):
             teacher = None
             if "distillation" in config.parts:
                 teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
-            train = pairs[name.partition("-")[0]]
+            train = pairs[trainings[name].pairs]
             fine_tune(config, train, splits.validation, place / name, resume=True, teacher=teacher, progress=show)
-    tuned = {name: place / name for name in recipe.trainings()}
-    found = measured_shares(options.base, tuned, splits.validation, place)
-    shares = chosen(found)
-    print("shares of the joint and of the triplet trainings: {:g} and {:g}".format(*shares))
+    tuned = {name: place / name for name in trainings}
+    grid = list(itertools.product(*(training.shares for training in trainings.values())))
+    found = measured_shares(options.base, tuned, grid, splits.validation, place)
+    shares = chosen(found, grid)
+    print("shares of", " and ".join(f"{name} {share:g}" for name, share in zip(trainings, shares, strict=True)))
     combined(options.base, tuned, shares).save(str(place / "encoder"), create_model_card=False)
-    ledger = started(recipe)
+    ledger = started(trainings)
     for name, model in (("base", options.base), (f"seed {options.seed}", place / "encoder")):
         if name not in ledger["models"] or name != "base":
             ledger["models"][name] = measured_here(as_encoder(model), splits)
     ledger["models"][f"seed {options.seed}"] |= {
         "pairs": {name: len(train) for name, train in pairs.items()},
-        "shares_of_trainings": dict(zip(("joint", "triplet"), shares, strict=True)),
+        "share": dict(zip(trainings, shares, strict=True)),
         "shares": found,
         "curves": {name: curve(folder) for name, folder in tuned.items()},
         "weights_sha256": checksum(place / "encoder" / "model.safetensors"),
@@ -139,11 +145,11 @@ def curve(tuned: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (tuned / "metrics.jsonl").read_text("utf-8").splitlines()]
 
 
-def started(recipe: Recipe) -> dict[str, Any]:
+def started(trainings: Recipe) -> dict[str, Any]:
     """The ledger so far, where it is of the same recipe and data; else an empty one."""
     head = {
         "what": "the recipe of the shipped encoder by seed, measured once on the test split and on other domains",
-        "config": recipe.to_dict(),
+        "config": as_json(trainings),
         "data": {"file": QUORA.name, "sha256": checksum(QUORA), "split_seed": SPLIT_SEED},
     }
     if LEDGER.exists():
@@ -203,14 +209,16 @@ def stored(cache: Path) -> tuple[list[str], NDArray[np.float32]]:
         return arrays["texts"].tolist(), rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def measured_shares(base: Path, tuned: dict[str, Path], validation: QuestionPairs, place: Path) -> dict[str, Gains]:
-    """What each two shares reach, by `named`; those of 0 and 0 are the base itself. Of these very weights nothing is
-    measured twice."""
+def measured_shares(
+    base: Path, tuned: dict[str, Path], grid: Sequence[Shares], validation: QuestionPairs, place: Path
+) -> dict[str, Gains]:
+    """What the shares of the grid reach, by `named`, and the base itself, of which all are 0. Of these very weights
+    nothing is measured twice."""
     path = place / "shares.json"
     weights = {name: checksum(folder / "model.safetensors") for name, folder in tuned.items()}
     before = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found = before["shares"] if before.get("tuned_sha256") == weights else {}
-    for shares in ((0.0, 0.0), *itertools.product(JOINT_SHARES, TRIPLET_SHARES)):
+    for shares in ((0.0,) * len(tuned), *grid):
         if named(shares) not in found:
             with tempfile.TemporaryDirectory() as folder:
                 combined(base, tuned, shares).save(folder, create_model_card=False)
@@ -223,16 +231,13 @@ def measured_shares(base: Path, tuned: dict[str, Path], validation: QuestionPair
 
 
 def named(shares: Shares) -> str:
-    return "{:g} and {:g}".format(*shares)
+    return ", ".join(f"{share:g}" for share in shares)
 
 
 def combined(base: Path, tuned: dict[str, Path], shares: Shares) -> SentenceTransformer:
-    """The base with the joint training added as far as its share, and the mean of the others as far as theirs."""
-    joint, triplets = shares
-    each = {name: joint if name == "joint" else triplets / (len(tuned) - 1) for name in tuned}
-    return combine_weights(
-        load_model(str(base)), [(load_model(str(folder)), each[name]) for name, folder in tuned.items()]
-    )
+    """The base, and what each training changed as far as its share."""
+    models = (load_model(str(folder)) for folder in tuned.values())
+    return combine_weights(load_model(str(base)), list(zip(models, shares, strict=True)))
 
 
 def pair_average_precision(encoder: Encoder, pairs: QuestionPairs) -> float:
@@ -241,16 +246,16 @@ def pair_average_precision(encoder: Encoder, pairs: QuestionPairs) -> float:
     return metrics.average_precision(metrics.curve(cosine(rows[nodes.left], rows[nodes.right]), pairs.labels))
 
 
-def chosen(measured_by: dict[str, Gains]) -> Shares:
+def chosen(measured_by: dict[str, Gains], grid: Sequence[Shares]) -> Shares:
     """The shares with the best mean gain over the base, Quora's validation pairs being one measure among the others, of
     those that lose at most `LOSS` anywhere; the ones that lose least where there are none."""
-    base = measured_by[named((0.0, 0.0))]
+    base = measured_by[named((0.0,) * len(grid[0]))]
 
     def merit(shares: Shares) -> tuple[float, float]:
         gains = [measured_by[named(shares)][name] - base[name] for name in base]
         return min(min(gains), -LOSS), float(np.mean(gains))
 
-    return max(itertools.product(JOINT_SHARES, TRIPLET_SHARES), key=merit)
+    return max(grid, key=merit)
 
 
 if __name__ == "__main__":
