@@ -104,21 +104,23 @@ def training_section() -> str:
         return ""
     base, other = models["base"]["other_domains"], tuned["other_domains"]
     rows = "\n".join(f"| {name} | {base[name]:.3f} | {other[name]:.3f} |" for name in base)
-    joint, triplet = config["joint"], config["triplet"]
-    shares, pairs = tuned["shares_of_trainings"], tuned["pairs"]
+    share, pairs = tuned["share"], tuned["pairs"]
+    steps = {
+        name: f"{found['config']['steps']:,} steps of {found['config']['batch_size']} pairs"
+        for name, found in config.items()
+    }
     return f"""## Training
 
-Made by `scripts/train_default.py` with `scripts/default_training.json`. The base was trained {1 + config["triplets"]}
-times, and what these trainings changed in its weights was added to it:
+Made by `scripts/train_default.py` with `scripts/default_training.json`. The base was trained three times, and of what
+each training changed in its weights a share was added to it:
 
-- {shares["joint"]:.0%} of what {joint["steps"]:,} steps of {joint["batch_size"]} pairs changed: contrastive
-  (logistic), ranking within each batch, and distillation from all-mpnet-base-v2 (Apache-2.0) on unlabelled texts of
-  other domains, which `scripts/training_data.py` lists. The vectors of the tokens stayed. Pairs: the train split of the
-  natural rows of Quora Question Pairs, and further Quora duplicates that touch no question of another split, nor one of
-  the same words in another order; {pairs["joint"]:,} in all.
-- {shares["triplet"]:.0%} of the mean of what {config["triplets"]} times {triplet["steps"]} steps of
-  {triplet["batch_size"]} pairs changed: triplets with the hardest negative of the batch,
-  margin {triplet["margin"]:g}, of the train split's natural rows alone ({pairs["triplet"]:,} pairs).
+- {share["joint"]:.0%} of {steps["joint"]}: contrastive (logistic), ranking within each batch, and distillation from
+  all-mpnet-base-v2 (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The
+  vectors of the tokens stayed. Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora
+  duplicates that touch no question of another split, nor one of the same words in another order: {pairs["all"]:,}.
+- {share["triplet"]:.0%} of {steps["triplet"]}: triplets with the hardest negative of the batch, of the natural rows
+  alone ({pairs["natural"]:,} pairs).
+- {share["ranking"]:.0%} of {steps["ranking"]}: ranking within each batch, of the same rows.
 - The shares were chosen on validation pairs and on development sets of other domains.
 - Other domains, measured once (average precision, or accuracy with one example per class):
 

@@ -1,7 +1,5 @@
 """What the scripts that train take from an earlier run, and what they refuse; nothing is trained here."""
 
-import dataclasses
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -24,7 +22,9 @@ from dupdetect.training import TrainingConfig  # noqa: E402
 
 CONFIG = TrainingConfig(base="base", steps=3)
 OTHER = TrainingConfig(base="base", steps=3, learning_rate=1e-3)
-RECIPE = train_default.Recipe(CONFIG, CONFIG, 2)
+RECIPE = {"joint": train_default.Training(CONFIG, "all", (1.0,))}
+OTHERS = {"joint": train_default.Training(OTHER, "all", (1.0,))}
+BASE, GRID = (0.0, 0.0), [(0.5, 0.0), (0.5, 1.0), (1.0, 0.0), (1.0, 1.0)]
 PARTS = ("train", "validation", "calibration", "test")
 
 
@@ -61,54 +61,48 @@ def test_shares_are_measured_once_for_the_same_weights_and_anew_for_others(tmp_p
 
     def measured():
         seen.clear()
-        shares = train_default.measured_shares(Path("base"), tuned, None, tmp_path)
+        shares = train_default.measured_shares(Path("base"), tuned, GRID, None, tmp_path)
         assert {name: found["quora"] for name, found in shares.items()} == dict.fromkeys(map(named, every), 0.5)
         return list(seen)
 
-    named = train_default.named
-    grid = itertools.product(train_default.JOINT_SHARES, train_default.TRIPLET_SHARES)
-    every = [(0.0, 0.0), *grid]
+    named, every = train_default.named, [BASE, *GRID]
     monkeypatch.setattr(train_default, "combined", combined)
     monkeypatch.setattr(train_default, "as_encoder", lambda folder: None)
     monkeypatch.setattr(train_default, "pair_average_precision", lambda encoder, pairs: 0.7)
     monkeypatch.setattr(train_default, "development", lambda encoder: {"quora": 0.5})
-    tuned = {name: write_model(tmp_path / name) for name in ("joint", "triplet-0")}
+    tuned = {name: write_model(tmp_path / name) for name in ("joint", "triplet")}
     assert measured() == every
     assert measured() == []
-    (tmp_path / "triplet-0" / "model.safetensors").write_bytes(b"others")
+    (tmp_path / "triplet" / "model.safetensors").write_bytes(b"others")
     assert measured() == every
 
 
 def test_the_shares_with_the_best_mean_are_chosen_of_those_that_lose_nowhere():
-    grid = list(itertools.product(train_default.JOINT_SHARES, train_default.TRIPLET_SHARES))
-    found = {train_default.named(shares): {"quora": 0.8, "forum": 0.7} for shares in [(0.0, 0.0), *grid]}
-    found[train_default.named(grid[1])] = {"quora": 0.9, "forum": 0.696}  # within 0.005
-    found[train_default.named(grid[2])] = {"quora": 0.99, "forum": 0.69}  # a better mean, but 0.01 is lost
-    assert train_default.chosen(found) == grid[1]
+    found = {train_default.named(shares): {"quora": 0.8, "forum": 0.7} for shares in [BASE, *GRID]}
+    found[train_default.named(GRID[1])] = {"quora": 0.9, "forum": 0.696}  # within 0.005
+    found[train_default.named(GRID[2])] = {"quora": 0.99, "forum": 0.69}  # a better mean, but 0.01 is lost
+    assert train_default.chosen(found, GRID) == GRID[1]
     lost = {name: {"quora": 0.9, "forum": 0.6} for name in found}
-    lost[train_default.named((0.0, 0.0))] = {"quora": 0.8, "forum": 0.7}
-    lost[train_default.named(grid[3])] = {"quora": 0.8, "forum": 0.69}
-    assert train_default.chosen(lost) == grid[3]
+    lost[train_default.named(BASE)] = {"quora": 0.8, "forum": 0.7}
+    lost[train_default.named(GRID[3])] = {"quora": 0.8, "forum": 0.69}
+    assert train_default.chosen(lost, GRID) == GRID[3]
 
 
-def test_each_training_adds_as_far_as_its_share_and_the_triplets_their_mean(tmp_path, monkeypatch):
+def test_each_training_adds_as_far_as_its_share(monkeypatch):
     monkeypatch.setattr(train_default, "load_model", str)
     monkeypatch.setattr(train_default, "combine_weights", lambda base, trainings: (base, trainings))
-    tuned = {name: Path(name) for name in ("joint", "triplet-0", "triplet-1")}
-    base, trainings = train_default.combined(Path("base"), tuned, (0.77, 1.0))
+    tuned = {name: Path(name) for name in ("joint", "triplet", "ranking")}
+    base, trainings = train_default.combined(Path("base"), tuned, (1.0, 0.25, 0.5))
     assert base == "base"
-    assert trainings == [("joint", 0.77), ("triplet-0", 0.5), ("triplet-1", 0.5)]
+    assert trainings == [("joint", 1.0), ("triplet", 0.25), ("ranking", 0.5)]
 
 
-def test_no_two_seeds_share_a_training():
-    recipe = train_default.Recipe.read(train_default.CONFIG)
-    seeds = [
-        (name.partition("-")[0], config.seed)
-        for seed in range(3)
-        for name, config in recipe.of("base", seed).trainings().items()
-    ]
-    assert len(set(seeds)) == len(seeds) == 3 * (1 + recipe.triplets)
-    assert recipe.of("elsewhere", 2).to_dict() == recipe.to_dict()
+def test_no_two_trainings_share_their_seed():
+    recipe = train_default.recipe(train_default.CONFIG)
+    seeds = [config.seed for seed in range(3) for config in train_default.configs(recipe, "base", seed).values()]
+    assert len(set(seeds)) == len(seeds) == 3 * len(recipe)
+    assert {training.pairs for training in recipe.values()} == {"all", "natural"}
+    assert all(training.shares for training in recipe.values())
 
 
 def test_the_ledger_keeps_models_of_the_same_config_and_data_with_their_machines(tmp_path, monkeypatch):
@@ -127,7 +121,7 @@ def test_the_ledger_keeps_models_of_the_same_config_and_data_with_their_machines
     assert found == begun
     assert found["models"]["seed 0"]["machine"] == {"processor": "the first"}
     assert found["models"]["seed 0"]["versions"]["torch"]
-    assert train_default.started(dataclasses.replace(RECIPE, joint=OTHER))["models"] == {}
+    assert train_default.started(OTHERS)["models"] == {}
     data.write_bytes(b"other pairs")
     assert train_default.started(RECIPE)["models"] == {}
 
