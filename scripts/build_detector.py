@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ledger import RESULTS as FOLDER
 from ledger import ROOT, checksum, machine, versions
-from measures import calibrated
+from measures import calibrated, link_of
 from sentence_transformers import SentenceTransformer
 from training_data import QUORA, SPLIT_SEED, natural_splits
 
@@ -122,7 +122,8 @@ each training changed in its weights a share was added to it:
   alone ({pairs["natural"]:,} pairs).
 - {share["ranking"]:.0%} of {steps["ranking"]}: ranking within each batch, of the same rows.
 - The shares were chosen on validation pairs and on development sets of other domains.
-- Other domains, measured once (average precision, or accuracy with one example per class):
+- Other domains (average precision, or accuracy with one example per class). They were measured for a first choice of
+  shares, too, which left less for them; `scripts/results/training.json` has both:
 
 | | base | this model |
 |---|---|---|
@@ -169,6 +170,7 @@ and a calibration. It says which short English texts ask the same thing.
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,
   {found["prevalence"]:.1%} duplicates.
 - Criterion: {found["criterion"]}. Threshold: cosine {found["threshold"]:.4f}.
+- Probabilities: {link_of(detector)} curve through these pairs, the likelier of two on the validation split.
 - Guards ({", ".join(GUARDS)}): a pair that differs in nothing else scores at most {guards.cap:.4f}.
 
 ## Measured once on the test split (questions that the calibration has not seen)

@@ -5,8 +5,8 @@
 For each tier:
 
 - probabilities: the logistic and the isotonic curve, fitted on the calibration split (the evidence in the detector's
-  folder), by their log loss on held-out groups there, by which one of them is kept, and by log loss, calibration error
-  and Brier score on the validation split;
+  folder), by their log loss on held-out groups there, by which `Calibration.fit` keeps one of them, and by log loss,
+  calibration error and Brier score on the validation split; what ships has the one with the lower log loss there;
 - decisions: how many of 2,000 validation pairs are decided otherwise at the shipped threshold when they are compared
   1, 8 or 64 at a time instead of all at once, and how near the nearest similarity comes to the threshold;
 - certificates: the groups of both splits are a pool whose true precision is known at each threshold. 1,000 times,
@@ -90,7 +90,11 @@ def probabilities(sample: CalibrationSample, validation: CalibrationSample) -> d
     """Return the measures of both curves; pairs that are never duplicates are left out, as both give them 0."""
     some = validation.at(validation.comparable)
     similarity = some.similarity.astype(np.float64)
-    found: dict[str, Any] = {"kept": link_to_dict(best_link(sample))["link"], "pairs": len(some), "labels": len(sample)}
+    found: dict[str, Any] = {
+        "fit_keeps": link_to_dict(best_link(sample))["link"],
+        "pairs": len(some),
+        "labels": len(sample),
+    }
     for name, fit in KINDS.items():
         link = fit(sample)
         chance = 1 / (1 + np.exp(-link.log_odds(similarity)))

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from domains import as_encoder
 from ledger import RESULTS, ROOT, TRAINING, checksum, machine, revision, versions
-from measures import calibrated, measured
+from measures import calibrated, link_of, measured
 from train_default import is_trained, remembered
 from training_data import QUORA, SPLIT_SEED, natural_splits, rows_of, training_pairs, unlabelled_texts
 
@@ -168,6 +168,7 @@ network runs. Many times faster than the default tier, and weaker: word order me
 - Data: {found["data"]}; {found["pairs"]:,} pairs in {found["groups"]:,} groups that share no question,
   {found["prevalence"]:.1%} duplicates.
 - Criterion: {found["criterion"]}. Threshold: cosine {found["threshold"]:.4f}.
+- Probabilities: {link_of(detector)} curve through these pairs, the likelier of two on the validation split.
 - Guards ({", ".join(GUARDS)}): a pair that differs in nothing else scores at most {guards.cap:.4f}.
 
 ## Measured once on the test split and on other domains

@@ -131,7 +131,18 @@ def test_a_point_that_was_asked_for_is_not_moved(capsys, export, tmp_path, point
 
 
 def test_dedupe_json_is_data_on_stdout(capsys, export, tmp_path):
-    code, out, _ = run(capsys, "dedupe", export, "-o", tmp_path / "out", "--json", "--keep", "max:votes")
+    code, out, _ = run(
+        capsys,
+        "dedupe",
+        export,
+        "-o",
+        tmp_path / "out",
+        "--json",
+        "--keep",
+        "max:votes",
+        "--estimated-precision",
+        "0.9",
+    )
     assert code == 0
     record = json.loads(out)
     assert record["counts"]["removed"] == 2
@@ -182,7 +193,7 @@ def test_ids_that_identify_nothing_are_said_and_replaced_by_row_numbers(capsys, 
     rows = [["7", *ROWS[0][1:]], ["7", *ROWS[1][1:]], ["8", *ROWS[2][1:]]]
     path = write(tmp_path / "e.csv", HEADER, rows)
     said = "Column 'id' cannot identify rows: 2 rows share their value with another, such as '7' (2 times)."
-    code, out, err = run(capsys, "dedupe", path, "--keep", "max:votes", "--json")
+    code, out, err = run(capsys, "dedupe", path, "--keep", "max:votes", "--json", "--estimated-precision", "0.9")
     assert code == 0
     assert f"Note: {said}" in err
     assert said in json.loads(out)["notes"]
