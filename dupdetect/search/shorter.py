@@ -19,7 +19,7 @@ __all__ = ["shorter_rows"]
 _LENGTHS = (64, 96, 128, 192, 256)
 _AXES_FROM, _CHOICE_FROM = 20_000, 1_000  # rows looked at for the axes, and for the number of them
 # To look at one candidate takes as long as so many coordinates of a product of integers (measured).
-_CANDIDATE = 40_000.0
+_CANDIDATE = 100_000.0
 _INTEGER_ERROR = 0.03  # of such products, about
 _ROWS_AT_A_TIME = 8_192
 # Of the squared length of a tail: what rounding in float64 may have taken from it.
