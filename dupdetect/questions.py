@@ -24,7 +24,7 @@ from dupdetect.parts import read_export
 from dupdetect.progress import Progress, silent
 from dupdetect.tables import Source, Table, table_from_frame
 from dupdetect.tables.cells import shown
-from dupdetect.tables.frames import is_arrow_column, plain_values
+from dupdetect.tables.frames import is_arrow_column, is_ray_dataset, plain_values
 from dupdetect.text import is_blank, is_missing
 
 __all__ = ["Question", "Questions", "questions"]
@@ -231,7 +231,7 @@ def _has_columns(data: Any) -> bool:
     if is_arrow_column(data):
         return False
     marks = ("iloc", "to_polars", "to_frame", "collect", "__arrow_c_stream__")
-    return isinstance(data, Table | Mapping) or any(hasattr(data, mark) for mark in marks)
+    return isinstance(data, Table | Mapping) or is_ray_dataset(data) or any(hasattr(data, mark) for mark in marks)
 
 
 def _numbers(table: Table) -> tuple[str, ...]:

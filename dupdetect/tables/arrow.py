@@ -55,10 +55,17 @@ def _parquet_parts(lazy: pl.LazyFrame, names: Sequence[str], name: str) -> Itera
 
 
 def arrow_table(frame: Any, source: Source) -> Table:
+    return arrow_table_of_blocks([frame], source)
+
+
+def arrow_table_of_blocks(blocks: Sequence[Any], source: Source) -> Table:
+    """Return the table of rows that follow one another. blocks: at least one, of the same columns, whose types may
+    differ as far as one of them holds what the others do, such as whole numbers and fractions."""
     import polars as pl
 
     try:
-        frame = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
+        frames = [block if isinstance(block, pl.DataFrame) else pl.DataFrame(block) for block in blocks]
+        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed")
         if not frame.width:
             return table_of_columns([], [], source)
         return table_of_parts(frame.columns, _parts(frame), source)

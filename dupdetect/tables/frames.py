@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dupdetect.errors import InputError
-from dupdetect.tables.arrow import arrow_table
+from dupdetect.tables.arrow import arrow_table, arrow_table_of_blocks
 from dupdetect.tables.cells import table_of_columns, text_of, text_of_column
 from dupdetect.tables.json_lines import cells_of_records
 from dupdetect.tables.table import Source, Table
@@ -18,6 +18,11 @@ def is_arrow_column(values: object) -> bool:
     return hasattr(values, "to_pylist") and not hasattr(values, "column_names")
 
 
+def is_ray_dataset(frame: object) -> bool:
+    """Tell whether `frame` is a dataset of `ray.data`, without importing Ray."""
+    return hasattr(frame, "to_arrow_refs") and hasattr(frame, "iter_batches")
+
+
 def plain_values(values: Any) -> Any:
     """Return the values of an Arrow column as a list of Python's own, and anything else as it is."""
     return values.to_pylist() if is_arrow_column(values) else values
@@ -26,9 +31,9 @@ def plain_values(values: Any) -> Any:
 def table_from_frame(frame: object) -> Table:
     """Return the table in a data frame, its values as text in the way of `read_table`.
 
-    Takes what pandas (a named index becomes a column), polars, pyarrow and `datasets` (one split) make, anything else
-    with `__arrow_c_stream__`, a mapping of names to equally long sequences, a sequence of mappings, and a `Table`.
-    NaN and its like are empty cells.
+    Takes what pandas (a named index becomes a column), polars, pyarrow, `datasets` (one split) and `ray.data` (its rows
+    in order) make, anything else with `__arrow_c_stream__`, a mapping of names to equally long sequences, a sequence of
+    mappings, and a `Table`. NaN and its like are empty cells.
 
     Raises `InputError` for anything else, and `EmptyInputError` when there are no columns.
     """
@@ -45,6 +50,8 @@ def table_from_frame(frame: object) -> Table:
         return table_of_columns([str(key) for key in frame], [*map(_cells_of_sequence, frame.values())], source)
     if hasattr(frame, "iloc"):
         return _pandas_table(frame, source)
+    if is_ray_dataset(frame):
+        return _ray_table(frame, source)
     if hasattr(frame, "to_polars"):
         frame = frame.to_polars()  # for datasets.Dataset: its Arrow table ignores what select() and shuffle() did
     if hasattr(frame, "__arrow_c_stream__") and not is_arrow_column(frame):
@@ -59,6 +66,20 @@ def table_from_frame(frame: object) -> Table:
 
 def _kind(frame: object) -> str:
     return f"{type(frame).__module__.partition('.')[0]} {type(frame).__name__}".removeprefix("builtins ")
+
+
+def _ray_table(dataset: Any, source: Source) -> Table:
+    options = dataset.context.execution_options
+    asked = options.preserve_order
+    options.preserve_order = True  # else blocks come as they are finished, and `keep="first"` would be a matter of luck
+    try:
+        blocks = list(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
+    finally:
+        options.preserve_order = asked
+    if not blocks:
+        names = dataset.columns() or []
+        return table_of_columns(names, [[] for _ in names], source)
+    return arrow_table_of_blocks(blocks, source)
 
 
 def _cells_of_sequence(values: Any) -> list[str]:

@@ -9,11 +9,13 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from dupdetect import Detector
@@ -26,6 +28,7 @@ from dupdetect.engines.ray_encoding import EncoderPool
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.results.deduplication import OUTPUT_FILES
 from dupdetect.search import TooManyPairsError, ann, approximate_pairs, similar_pairs
+from dupdetect.tables import table_from_frame
 
 # Found, and not imported: what the engine sets is read by Ray when it is.
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
@@ -428,6 +431,58 @@ def test_a_worker_that_computes_otherwise_is_refused(own_encoders):
 def test_a_text_that_kills_every_worker_is_named(own_encoders, small_shards):
     with RayEngine() as engine, pytest.raises(DupdetectError, match=r"5 workers .* to encode texts 41 to 80; perhaps"):
         engine.encode(Deadly(), questions())
+
+
+# Ray Data warns of its own settings.
+_OWN = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data", "ignore::ResourceWarning")
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """An export in four Parquet files: one has no number in `votes`, and so no type for it."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    texts = questions()[:80]
+    for part in range(4):
+        some = texts[part * 20 : part * 20 + 20]
+        votes = [None if part == 2 else part + row for row in range(20)]
+        ids = [f"p{part}-{row}" for row in range(20)]
+        pl.DataFrame({"id": ids, "question": some, "votes": votes}).write_parquet(folder / f"{part}.parquet")
+    return folder
+
+
+@_OWN
+def test_what_ray_data_has_read_is_deduplicated_and_written_by_it(cluster, detector, parts, tmp_path):
+    ray_data = pytest.importorskip("ray.data")
+
+    def first_block_last(block):  # in here, so that it is sent as it is
+        if block["id"][0].as_py() == "p0-0":
+            time.sleep(1.5)
+        return block
+
+    dataset = ray_data.read_parquet(str(parts), override_num_blocks=4).map_batches(
+        first_block_last, batch_format="pyarrow"
+    )
+    with RayEngine() as engine:
+        found = detector.deduplicate(dataset, text="question", id="id", engine=engine)
+    here = pl.concat([pl.read_parquet(path) for path in sorted(parts.iterdir())], how="vertical_relaxed")
+    expected = detector.deduplicate(here, text="question", id="id")
+    assert found.to_frame().equals(expected.to_frame())
+    assert 0 < found.kept.sum() < len(found.kept)
+    assert not dataset.context.execution_options.preserve_order  # as the caller had it
+
+    # Ray cannot send strings in polars' own Arrow type.
+    result = found.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest())
+    ray_data.from_arrow(result).write_parquet(str(tmp_path / "written"))
+    assert pl.read_parquet(tmp_path / "written/*.parquet").equals(expected.to_frame())
+
+
+@_OWN
+def test_a_dataset_of_ray_without_rows_is_an_empty_table(cluster, parts):
+    ray_data = pytest.importorskip("ray.data")
+    nothing = ray_data.read_parquet(str(parts)).map_batches(lambda block: block.slice(0, 0), batch_format="pyarrow")
+    assert table_from_frame(nothing).columns == ("id", "question", "votes")
+    assert len(table_from_frame(nothing)) == 0
 
 
 def test_what_does_not_go_together_is_refused(cluster, detector):
