@@ -50,6 +50,7 @@ CERTIFICATE = "certificate.json"
 """What labels of a review say of a threshold: beside the detector that they gave, and in what was reviewed."""
 FORMAT = 2
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
+_LARGEST_MANIFEST = 10_000_000  # bytes
 
 # What each part of the manifest is in JSON.
 _KINDS = {
@@ -99,14 +100,14 @@ def required_files(folder: Path) -> tuple[str, ...]:
 def _content(folder: Path) -> dict[str, Any]:
     """Return what the manifest says, with all its parts; ArtifactError where there is none, or none of ours."""
     path = folder / MANIFEST
-    if not path.exists():
+    if not path.is_file():
         why = f"it has no {MANIFEST}" if folder.is_dir() else "it is a file" if folder.exists() else "it is not there"
         raise ArtifactError(
             f"{folder} is not a detector folder: {why}. "
             "Make one with `dupdetect calibrate`, or use the shipped detector (`default` on the command line)."
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}). Save the detector again.") from None
     version = content.get("format") if isinstance(content, dict) else None
@@ -153,7 +154,7 @@ def written_files(folder: Path) -> tuple[str, ...]:
     Only these may be deleted when the folder is overwritten.
     """
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = _json(folder / MANIFEST)
         files = (*content["files"], *content.get("optional", ()))
         return (MANIFEST, *sorted({MODEL_CARD, CERTIFICATE, *(PurePosixPath(name).parts[0] for name in files)}))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
@@ -184,6 +185,15 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w") as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+
+
+def _json(path: Path) -> Any:
+    """Return what is in a manifest; OSError for no file, such as a device, ValueError for one far too large."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no file")
+    if path.stat().st_size > _LARGEST_MANIFEST:
+        raise ValueError(f"it has more than {_LARGEST_MANIFEST:,} bytes")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _check_inside(folder: Path, name: str) -> None:

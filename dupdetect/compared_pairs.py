@@ -13,7 +13,7 @@ from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, examples
 from dupdetect.encoder import Encoder
 from dupdetect.errors import InputError
-from dupdetect.guards import Guards
+from dupdetect.guards import GUARDS, GuardedTexts, Guards
 from dupdetect.pairs import QuestionPairs
 from dupdetect.progress import Progress
 from dupdetect.search import cosine
@@ -29,6 +29,7 @@ class ComparedPairs:
     """n pairs of texts.
 
     left, right: (n,) int64, the form of each text, -1 where it is blank.
+    guarded: the texts as they are written, which guards read.  written: (2, n) int64, which of these each text is.
     similarity: (n,) float32, cosine in [-1, 1]: 1 for equal canonical texts, 0 where a text is blank.
     comparable: (n,) bool, the others are never duplicates; see `EncodedTexts.comparable`.
     """
@@ -36,13 +37,21 @@ class ComparedPairs:
     texts: EncodedTexts
     left: NDArray[np.int64]
     right: NDArray[np.int64]
+    guarded: GuardedTexts
+    written: NDArray[np.int64]
     similarity: NDArray[np.float32]
     comparable: NDArray[np.bool_]
 
     @property
     def fired(self) -> NDArray[np.bool_]:
-        """(n, len(GUARDS)) bool, the guards that fire, whether they are heeded or not."""
-        return self.texts.fired(self.left, self.right)
+        """(n, len(GUARDS)) bool, the guards that fire, whether they are heeded or not.
+
+        Of each pair its own two texts are read: a name that other pairs write with a capital letter is none here.
+        """
+        fired = np.zeros((len(self.left), len(GUARDS)), dtype=np.bool_)
+        asked = ~self.blank & (self.left != self.right)
+        fired[asked] = self.guarded.fired(*self.written[:, asked])
+        return fired
 
     @property
     def score(self) -> NDArray[np.float32]:
@@ -91,14 +100,23 @@ class ComparedPairs:
 
 def compare(encoder: Encoder, pairs: Pairs, progress: Progress, guards: Guards | None = None) -> ComparedPairs:
     """Return the pairs with their similarity; raise InputError for what is not pairs of texts."""
-    given = _checked(pairs)
-    texts = encode_texts(encoder, DistinctTexts.of([text for pair in given for text in pair]), progress, guards)
+    every = [text for pair in _checked(pairs) for text in pair]
+    texts = encode_texts(encoder, DistinctTexts.of(every), progress, guards)
     left, right = texts.position[0::2], texts.position[1::2]
     written = (left >= 0) & (right >= 0)
-    similarity = np.zeros(len(given), dtype=np.float32)
+    similarity = np.zeros(len(left), dtype=np.float32)
     similarity[written] = cosine(texts.embeddings[left[written]], texts.embeddings[right[written]])
     similarity[written & (left == right)] = 1.0
-    return ComparedPairs(texts, left, right, similarity, texts.comparable(left, right))
+    return ComparedPairs(texts, left, right, *_as_written(texts, every), similarity, texts.comparable(left, right))
+
+
+def _as_written(texts: EncodedTexts, every: Sequence[str]) -> tuple[GuardedTexts, NDArray[np.int64]]:
+    """Return the different ones among the texts of all pairs, and (2, n) int64, which of them each text is."""
+    slots = dict(zip(every, texts.position.tolist(), strict=True))
+    number = {text: place for place, text in enumerate(slots)}
+    forms = [texts.forms[slot] if slot >= 0 else "" for slot in slots.values()]
+    numbers = np.fromiter(map(number.__getitem__, every), dtype=np.int64, count=len(every))
+    return GuardedTexts(forms, [[text] for text in slots]), numbers.reshape(-1, 2).T
 
 
 def _checked(pairs: Pairs) -> list[Sequence[str]]:

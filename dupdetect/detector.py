@@ -300,7 +300,8 @@ class Detector:
         """Return similarity, probability and decision of each pair, encoding each text once.
 
         The probability rises with the similarity; it is 1 for equal canonical texts, 0 where a text is blank or the
-        two hold different words that the encoder does not know, and low where a guard fires.
+        two hold different words that the encoder does not know, and low where a guard fires. All are the same for a
+        pair whatever else is in the call.
         """
         self.require_calibration()
         return self._decide(compare(self.encoder, pairs, progress, self.guards))
@@ -359,8 +360,8 @@ class Detector:
     ) -> Deduplication:
         """Find the duplicates among questions, and for each row to remove the row that stays for it.
 
-        questions: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset with `text` (one
-        column or several, joined) and optionally `id`.
+        questions: a list of texts, `Questions`, or any data frame / Arrow table / datasets.Dataset / ray.data.Dataset
+        with `text` (one column or several, joined) and optionally `id`.
         keep: which row of several stays: first, last, longest, medoid, max:COLUMN or min:COLUMN.
         work: a folder for what is finished of the comparison; after an interruption a call with the same questions and
         the same folder goes on from there. It is the caller's to delete.
@@ -437,7 +438,8 @@ class Detector:
 
         queries, corpus: as the questions of `deduplicate`; `text`, `id`, `corpus_text`, `corpus_id` name their columns.
         A text that stands in the corpus several times is matched once, as the first of its rows. As in `deduplicate`,
-        words that the encoder does not know must be the same on both sides; the notes count what has any.
+        words that the encoder does not know must be the same on both sides; the notes count what has any. And a name
+        that one row writes with a capital letter is one in all rows with this text.
         top_k: at most so many for each query, best first; the same text comes before all others, and what a guard fires
         for is not among them unless the threshold is very low.
         """

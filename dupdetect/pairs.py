@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,6 +109,10 @@ class QuestionPairs:
         object.__setattr__(self, "left", tuple(self.left))
         object.__setattr__(self, "right", tuple(self.right))
         object.__setattr__(self, "labels", labels)
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """Copy by the constructor, so that the labels of a copy are read-only too."""
+        return type(self), (self.left, self.right, self.labels, self.dropped)
 
     @classmethod
     def from_columns(

@@ -1,6 +1,7 @@
 """Detector folders: what is saved is what is loaded, and nothing else is accepted."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -243,4 +244,24 @@ def test_a_format_that_is_none_is_refused(folder, version):
 def test_a_garbled_part_of_the_manifest_is_named(folder, part, value):
     manifest(folder, **{part: value})
     with pytest.raises(ArtifactError, match=f"lacks or garbles '{part}'. Save the detector again"):
+        Detector.from_pretrained(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links and pipes as POSIX has them")
+def test_a_manifest_that_is_no_file_is_not_read(folder):
+    place = folder / MANIFEST
+    place.unlink()
+    for make in (lambda: place.symlink_to("/dev/zero"), lambda: os.mkfifo(place)):
+        make()
+        assert written_files(folder) == ()
+        with pytest.raises(ArtifactError, match="is not a detector folder"):
+            Detector.from_pretrained(folder)
+        place.unlink()
+
+
+def test_a_manifest_that_is_far_too_large_is_not_read(folder):
+    with (folder / MANIFEST).open("r+b") as file:
+        file.truncate(20_000_000)
+    assert written_files(folder) == ()
+    with pytest.raises(ArtifactError, match="more than 10,000,000 bytes"):
         Detector.from_pretrained(folder)

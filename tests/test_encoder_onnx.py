@@ -206,3 +206,15 @@ def test_the_fingerprint_names_the_weights_and_the_tokenizer(encoder: OnnxEncode
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.5), bias.name))
     onnx.save(model, folder / "model.onnx")
     assert OnnxEncoder.load(folder).fingerprint not in {encoder.fingerprint, other_tokenizer}
+
+
+@pytest.mark.parametrize("shape", [[], ["rows", 10**12]])
+def test_a_model_whose_rows_have_no_length_is_refused(folder: Path, shape: list[object]) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(folder / "model.onnx")
+    name = model.graph.output[0].name
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(ArtifactError, match=r"model\.onnx is not .* damaged"):
+        OnnxEncoder.load(folder)

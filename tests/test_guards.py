@@ -43,6 +43,14 @@ def names(first, second):
         ("numbers", "is 0.5 mg safe", "is 5 mg safe"),
         ("numbers", "is .5 mg safe", "is .7 mg safe"),
         ("numbers", "release 1.2.3", "release 1.2.30"),
+        ("numbers", "invest 1,00,000 rupees", "invest 1 rupee"),
+        ("numbers", "invest 10,00,000 rupees", "invest 1,00,000 rupees"),
+        ("numbers", "within twenty-five days", "within twenty days"),
+        ("numbers", "transfer 10 thousand", "transfer 10 million"),
+        ("negation", "is there no 2FA prompt", "is there a 2FA prompt"),
+        ("negation", "why are there no 500 errors", "why are there 500 errors"),
+        ("negation", "should I not pay", "should I pay"),
+        ("opposites", "enabled or enable?", "disabled or disable?"),
         ("negation", "Is it legal?", "Isn't it legal?"),
         ("negation", "I can log in", "I cannot log in"),
         ("negation", "pay with card", "pay without a card"),
@@ -93,6 +101,24 @@ def test_a_guard_fires_where_texts_differ_in_nothing_else(guard, first, second):
         ("error \u0664\u0660\u0663", "error 403"),
         ("a 0 b 00", "a 00 b 0.0"),
         ("2 devices", "two devices"),
+        ("within twenty-five days", "within 25 days"),
+        ("within twenty five days", "within 25 days"),
+        ("thirty-one days", "31 days"),
+        ("transfer 10 thousand dollars", "transfer 10,000 dollars"),
+        ("two hundred thousand views", "200,000 views"),
+        ("one hundred views", "a hundred views"),
+        ("1.5 million views", "1,500,000 views"),
+        ("invest 1,00,000 rupees", "invest 100000 rupees"),
+        ("1,50,000.50 rupees", "150000.5 rupees"),
+        ("0,123 mm", "0.123 mm"),
+        ("Where is my order no. 5512?", "Where is my order 5512?"),
+        ("Where is invoice no 123?", "Where is invoice 123?"),
+        ("Is my subscription active or not?", "Is my subscription active?"),
+        ("whether or not it ships", "whether it ships"),
+        ("How do I upload and download files?", "Uploading and downloading files"),
+        ("How do I open and close a ticket?", "How can tickets be opened and closed?"),
+        ("Is it enabled or disabled?", "Can I enable or disable it?"),
+        ("enabling it or disabling it", "disable it"),
         ("I do not have none", "I have"),  # two negations
         ("good tea or coffee", "good coffee or tea"),
         ("the difference between cats and dogs", "the difference between dogs and cats"),
@@ -427,6 +453,20 @@ def test_a_spelling_without_capital_letters_takes_no_names_away(detector):
         result = guarded(detector).deduplicate([*texts, *more])
         assert result.ruled_out.counts()["names"] == 1
         assert result.counts["removed"] == len(more)
+
+
+def test_a_pair_is_decided_by_its_own_two_texts_whatever_else_is_in_the_call(detector):
+    plain = ("why does my colleague anna have to sign", "why does my colleague maria have to sign")
+    named = ("why does my colleague Anna have to sign", "why does my colleague Maria have to sign")
+    model = guarded(detector)
+    alone = [model.decide([pair]) for pair in (plain, named, (named[0], plain[1]))]
+    assert [found.guards[0] for found in alone] == [(), ("names",), ()]
+    together = model.decide([plain, named, (named[0], plain[1])])
+    assert together.guards == tuple(found.guards[0] for found in alone)
+    assert together.duplicate.tolist() == [found.duplicate[0] for found in alone] == [True, False, True]
+    assert np.array_equal(together.probability, np.concatenate([found.probability for found in alone]))
+    assert model.explain(*plain).duplicate
+    assert model.decide([plain, ("", named[0]), (plain[0], named[0])]).guards == ((), (), ())
 
 
 @pytest.mark.parametrize("text", ["." * 100_000 + "x", "=" * 100_000, "o Ab " * 20_000, "e\u0301\u0316" * 30_000])

@@ -185,3 +185,20 @@ def test_probabilities_out_of_range_are_refused():
 def test_every_public_name_exists_and_is_documented():
     for name in metrics.__all__:
         assert getattr(metrics, name).__doc__
+
+
+def test_labels_may_be_objects_that_are_true_or_false():
+    score = [0.1, 0.4, 0.2, 0.9]
+    expected = metrics.average_precision(metrics.curve(score, [False, True, False, True]))
+    for labels in ([False, True, False, True], [0, True, np.False_, 1.0]):
+        assert metrics.average_precision(metrics.curve(score, np.array(labels, dtype=object))) == expected
+    for labels in ([False, True, None, True], ["0", "1", "0", "1"], [0, 1, 2, 1], [0, 1, float("nan"), 1]):
+        with pytest.raises(InputError, match="True / False or 1 / 0"):
+            metrics.curve(score, np.array(labels, dtype=object))
+
+
+def test_groups_may_have_names_and_any_numbers():
+    hit = [True, False, True, True, False, True]
+    expected = metrics.design_effect(hit, [0, 0, 1, 1, 2, 2])
+    assert metrics.design_effect(hit, ["x", "x", "a", "a", "b", "b"]) == expected
+    assert metrics.design_effect(hit, [-1, -1, 10**12, 10**12, 5, 5]) == expected

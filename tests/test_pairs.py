@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 from collections import Counter
 from dataclasses import dataclass
 
@@ -328,3 +330,14 @@ def test_triplets_are_columns():
 def test_triplets_that_contradict_themselves_are_refused(columns, message):
     with pytest.raises(InputError, match=message):
         Triplets(*columns)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda pairs: pickle.loads(pickle.dumps(pairs))])  # noqa: S301 - our own bytes
+def test_a_copy_cannot_be_written_to_either(copied):
+    pairs = QuestionPairs.from_columns(["a", "a", "b"], ["b", "A", "c"], [1, 1, 0])
+    pairs.nodes()
+    again = copied(pairs)
+    assert (again.left, again.right, again.dropped) == (pairs.left, pairs.right, pairs.dropped)
+    assert again.labels.tolist() == [True, False]
+    assert not again.labels.flags.writeable
+    assert again.nodes().texts == pairs.nodes().texts

@@ -12,7 +12,7 @@ import pytest
 from table_files import read
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables import Source, Table, read_table, table_from_frame
+from dupdetect.tables import Source, Table, arrow, limits, read_table, table_from_frame
 
 
 class TestParquet:
@@ -92,6 +92,44 @@ class TestFrames:
         table = table_from_frame(frame)
         assert table.columns == ("id", "text")
         assert table.rows == (("1", "a"), ("2", ""))
+
+    @pytest.mark.parametrize("bytes_at_once", [1, 300, 10**9])
+    def test_lists_of_any_length_are_read_in_parts(self, monkeypatch, bytes_at_once):
+        monkeypatch.setattr(arrow, "_BYTES_AT_ONCE", bytes_at_once)
+        lists = [list(range(row % 7 * 20)) for row in range(60)]
+        file = io.BytesIO()
+        pl.DataFrame({"row": range(60), "of": lists}).write_parquet(file)
+        table = read(file.getvalue(), "export.parquet")
+        assert table.rows == tuple((str(row), json.dumps(of)) for row, of in enumerate(lists))
+
+    def test_lists_that_unpack_to_too_much_are_refused_before_all_are_there(self, monkeypatch):
+        file = io.BytesIO()
+        pl.DataFrame({"of": [[0] * 1_000_000] * 20}).write_parquet(file)
+        assert len(file.getvalue()) < 100_000
+        monkeypatch.setattr(limits, "LARGEST_CONTENT", 20_000_000)
+        asked = []
+        collect = pl.LazyFrame.collect
+        monkeypatch.setattr(pl.LazyFrame, "collect", lambda lazy: asked.append(collect(lazy)) or asked[-1])
+        monkeypatch.setattr(arrow, "_BYTES_AT_ONCE", 10_000_000)
+        with pytest.raises(InputError, match="unpacks to more than 20,000,000 bytes"):
+            read(file.getvalue(), "export.parquet")
+        assert max(frame.estimated_size() for frame in asked) < 17_000_000
+
+    def test_short_floats_have_the_digits_that_they_had(self):
+        pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+        short = np.array([0.1, np.nan], dtype=np.float32)
+        frames = [
+            pandas.DataFrame({"a": short}),
+            pandas.DataFrame({"a": pandas.Categorical(short)}),
+            pandas.DataFrame({"a": pandas.array(short, dtype="Float32")}),
+            pandas.DataFrame({"a": pandas.array([0.1, None], dtype=pandas.ArrowDtype(pyarrow.float32()))}),
+            {"a": pandas.Series(short)},
+            {"a": pl.Series(short)},
+            {"a": pyarrow.array(short)},
+            {"a": short},
+        ]
+        for frame in frames:
+            assert table_from_frame(frame).rows == (("0.1",), ("",)), frame
 
     def test_pyarrow(self):
         pyarrow = pytest.importorskip("pyarrow")

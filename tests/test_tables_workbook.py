@@ -86,6 +86,10 @@ class TestCells:
             ("0.5", "0%", "0.5"),
             ("123", "00000", "00123"),
             ("1.5", "00000", "1.5"),
+            ("-5", "000", "-005"),
+            ("7", "0" * 255, "7".zfill(255)),
+            ("7", "0" * 256, "7"),  # longer than spreadsheets write
+            ("45369", "yyyy-mm-dd" + "[" * 1_000_000, "45369"),
         ],
     )
     def test_number_formats(self, days, code, shown):

@@ -96,8 +96,8 @@ class OnnxEncoder:
             tokens = Tokens(files[_TOKENIZER], max_length=max_length, special=True)
         except Exception as error:  # tokenizers raises bare Exception
             raise _damaged(folder, _TOKENIZER, "a tokenizer in the format of the tokenizers library") from error
-        encoder = cls(session, tokens, files=files, max_length=max_length, threads=threads)
         try:
+            encoder = cls(session, tokens, files=files, max_length=max_length, threads=threads)
             rows = encoder.encode(["a"])
         except Exception as error:  # what the graph takes and gives shows only when it runs
             raise _damaged(folder, _MODEL, "an encoder made by scripts/export_encoder.py") from error

@@ -14,8 +14,11 @@ __all__ = [
     "NUMBER_WORDS",
     "OPPOSITES",
     "SAME_NAMES",
+    "SCALES",
     "SMALL_WORDS",
     "SYMMETRIC",
+    "TENS",
+    "UNITS",
     "VERSION_WORDS",
 ]
 
@@ -66,6 +69,13 @@ NUMBER_WORDS = {word: str(number) for number, word in enumerate(_TWO_TO_TWENTY, 
     "hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000", "twice": "2", "thrice": "3",
 }  # fmt: skip
 """Not "one", which is a pronoun more often than a number."""
+
+UNITS = {"one": "1"} | {word: NUMBER_WORDS[word] for word in _TWO_TO_TWENTY[:8]}
+TENS = _words("twenty thirty forty fifty sixty seventy eighty ninety")
+"""Twenty and one of the units is one number."""
+
+SCALES = _words("hundred thousand million billion")
+"""A number before one of these is multiplied."""
 
 VERSION_WORDS = _words("v ver version versions release releases build builds firmware")
 """Where a text has one, its numbers with a point are versions: 4.10 comes after 4.9."""

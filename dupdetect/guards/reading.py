@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
-from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SMALL_WORDS, VERSION_WORDS
+from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SCALES, SMALL_WORDS, TENS, UNITS, VERSION_WORDS
 from dupdetect.guards.names import capitalised_words
 from dupdetect.text import canonical
 
@@ -16,17 +17,21 @@ __all__ = ["Reading", "read"]
 _ARROW = re.compile(r"(?<![-=])[-=]+>|\u2192|\u21d2")
 # Words with inner apostrophes and hyphens; numbers with inner points and commas.
 _TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|(?<![\w.,])[.,]\d+|\d+(?:[.,]\d+)*")
-_THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
+# 1,200 and 1,200,000; and as India writes it, 1,00,000.
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?")
 _LEADING_ZEROS = re.compile(r"^0+(?=\d)")
+_DECIMAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_SHORTEST_NUMBER = 3  # digits of one that is called by its number: order no. 5512
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A text as guards see it.
 
-    numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200; numbers in words too. Beside a word
-    of `lexicon.VERSION_WORDS` 4.1 and 4.10 are two.
-    negated: an odd number of negations.  listed: words of `lexicon.LISTED`.
+    numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200, 1,00,000 and 100000; numbers in
+    words too, such as twenty-five and 10 thousand. Beside a word of `lexicon.VERSION_WORDS` 4.1 and 4.10 are two.
+    negated: an odd number of negations; "or not" is none, nor is the "no" of order no. 5512.
+    listed: words of `lexicon.LISTED`.
     frame: all other words but small ones, with the plural s off. Two texts with one frame differ in nothing else.
     names: by their capital letters, with the plural s off; listed words too.
     unnamed: listed words and the frame without the names, the numbers, and whether it is negated.
@@ -52,14 +57,12 @@ def read(form: str, written: Iterable[str] = ()) -> Reading:
     (frozenset({'2'}), True, ['open', 'pdf'], ['file'])
     """
     tokens = _tokens(form)
-    numbers, listed, frame, negated = set(), set(), set(), False
-    for token in tokens:
-        if token[0].isdigit():
-            numbers.add(token)
-        elif token in NUMBER_WORDS:
-            numbers.add(NUMBER_WORDS[token])
-        elif token in NEGATIONS or token.endswith("n't"):
-            negated = not negated
+    numbers, others = _numbers_and_others(tokens)
+    listed, frame, negated = set(), set(), False
+    for place in others:
+        token = tokens[place]
+        if token in NEGATIONS or token.endswith("n't"):
+            negated ^= _negates(tokens, place)
         elif token in LISTED:
             listed.add(token)
         elif token not in SMALL_WORDS:
@@ -69,14 +72,61 @@ def read(form: str, written: Iterable[str] = ()) -> Reading:
         capitalised = {_singular(word) for word in _tokens(canonical(" ".join(words)))}
         names = frozenset(capitalised.intersection(map(_singular, tokens)))
     return Reading(
-        numbers=frozenset(numbers),
+        numbers=numbers,
         negated=negated,
         listed=frozenset(listed),
         frame=frozenset(frame),
         names=names,
-        unnamed=(frozenset(frame).union(map(_singular, listed)) - names, frozenset(numbers), negated),
+        unnamed=(frozenset(frame).union(map(_singular, listed)) - names, numbers, negated),
         tokens=tuple(tokens),
     )
+
+
+def _numbers_and_others(tokens: Sequence[str]) -> tuple[frozenset[str], list[int]]:
+    """Return the numbers among the tokens, one form for each, and the places of all others."""
+    numbers, others, place = set(), [], 0
+    while place < len(tokens):
+        number, end = _number_at(tokens, place)
+        if number is None:
+            others.append(place)
+        else:
+            numbers.add(number)
+        place = end
+    return frozenset(numbers), others
+
+
+def _number_at(tokens: Sequence[str], place: int) -> tuple[str | None, int]:
+    """Return the number that begins at a place, and where it ends; None and the next place where there is none.
+
+    Twenty five is one number, and so are 10 thousand and two hundred thousand. One is a number there alone: elsewhere
+    it is a pronoun more often.
+    """
+    token, end = tokens[place], place + 1
+    following = tokens[end] if end < len(tokens) else ""
+    if token[0].isdigit():
+        number = token
+    elif token in NUMBER_WORDS:
+        number = NUMBER_WORDS[token]
+        if token in TENS and following in UNITS:
+            number, end = str(int(number) + int(UNITS[following])), end + 1
+    elif token in UNITS and following in SCALES:  # all others of the units are number words
+        number = "1"
+    else:
+        return None, end
+    while end < len(tokens) and tokens[end] in SCALES and _DECIMAL.fullmatch(number):
+        number, end = format((Decimal(number) * int(NUMBER_WORDS[tokens[end]])).normalize(), "f"), end + 1
+    return number, end
+
+
+def _negates(tokens: Sequence[str], place: int) -> bool:
+    """Tell whether a negation at this place is one: not in "or not", nor in "order no. 5512"."""
+    before = tokens[place - 1] if place else ""
+    after = tokens[place + 1] if place + 1 < len(tokens) else ""
+    if tokens[place] == "not":
+        return before != "or"
+    if tokens[place] == "no":
+        return before in {"", *SMALL_WORDS} or not (after.isdecimal() and len(after) >= _SHORTEST_NUMBER)
+    return True
 
 
 def _tokens(form: str) -> list[str]:
@@ -96,12 +146,15 @@ def _tokens(form: str) -> list[str]:
 def _number(token: str, versions: bool) -> str:
     """Return one form for all ways to write a number.
 
-    What has several points (a version, a date) is no fraction. Nor is, in `versions`, what follows the point, unless
-    it is nothing but zeros.
+    What has several points or commas (a version, a date) is no fraction, unless these are the commas of thousands. Nor
+    is, in `versions`, what follows the point, unless it is nothing but zeros.
     """
     if not token.isascii():
         token = "".join(str(unicodedata.decimal(character, character)) for character in token)
-    token = _THOUSANDS.sub("", token)
+    if _GROUPED.fullmatch(token):
+        token = token.replace(",", "")
+    elif token.count(",") + token.count(".") > 1:
+        return _LEADING_ZEROS.sub("", token)
     whole, point, fraction = token.replace(",", ".").partition(".")
     whole = _LEADING_ZEROS.sub("", whole or "0")
     if point and fraction.isdecimal() and not (versions and fraction.strip("0")):

@@ -22,15 +22,15 @@ def numbers_differ(first: Words, second: Words) -> bool:
 
 
 def opposites_differ(first: Words, second: Words) -> bool:
-    """Tell whether a text has a word, the other its opposite, and neither has both."""
-    only_first, only_second = first - second, second - first
-    if not only_first or not only_second:
-        return False
-    return any(
-        (not only_first.isdisjoint(one) and not only_second.isdisjoint(other))
-        or (not only_first.isdisjoint(other) and not only_second.isdisjoint(one))
-        for one, other in OPPOSITES
-    )
+    """Tell whether a text has a word, the other its opposite, and neither has both.
+
+    "upload and download" has both, in whatever forms: so has "uploading and downloading".
+    """
+    for one, other in OPPOSITES:
+        sides = [(not words.isdisjoint(one), not words.isdisjoint(other)) for words in (first, second)]
+        if sides in ([(True, False), (False, True)], [(False, True), (True, False)]):
+            return True
+    return False
 
 
 def alternatives_differ(first: Words, second: Words) -> bool:

@@ -533,9 +533,7 @@ class QuestionIndex:
                     # A writer has put another file in its place since the transaction began.
                     if tries + 1 < _TRIES:
                         continue
-                    raise ArtifactError(
-                        f"The index {self.folder} lacks its file of vectors. Copy the whole folder again."
-                    ) from None
+                    raise self._store.without_vectors() from None
                 yield connection, snapshot
                 return
 

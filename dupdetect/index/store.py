@@ -103,6 +103,7 @@ class IndexStore:
         self._writing = threading.Lock()
         self._guard = threading.Lock()
         self._closed = False
+        self._file: tuple[int, int] | None = None  # the one that was opened first
         with self._explained():
             self._check()
 
@@ -133,11 +134,19 @@ class IndexStore:
         with self._writing, self._explained():
             if self._closed:
                 raise InputError(f"The index {self.folder} has been closed. Open it again.")
+            self._check_file()
+            if self._path.is_symlink():
+                raise ArtifactError(
+                    f"{self._path} is a link, and nothing is written to what it stands for. Copy the whole index again."
+                )
             if self._writer is None:
                 self._writer = self._connect("rw")
             with self._writer:
                 self._begin(self._writer)
-                yield self._writer
+                try:
+                    yield self._writer
+                except FileNotFoundError:  # a reader's may have been replaced meanwhile, a writer's not
+                    raise self.without_vectors() from None
                 self._writer.execute("UPDATE state SET version = version + 1")
 
     def _begin(self, connection: sqlite3.Connection) -> None:
@@ -155,9 +164,24 @@ class IndexStore:
         with self._guard:
             if self._closed:
                 raise InputError(f"The index {self.folder} has been closed. Open it again.")
+            self._check_file()
             if self._idle:
                 return self._idle.pop()
         return self._connect("ro")
+
+    def _check_file(self) -> None:
+        """Raise ArtifactError where another index has been put in the place of the one that was opened: what is known
+        of that one, such as its vectors, would be taken for what is known of this."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            raise ArtifactError(f"The index {self.folder} lacks {DATABASE}. Copy the whole folder again.") from None
+        if self._file is None:
+            self._file = found.st_dev, found.st_ino
+        elif self._file != (found.st_dev, found.st_ino):
+            raise ArtifactError(
+                f"The index {self.folder} has been replaced by another since it was opened. Open it again."
+            )
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._guard:
@@ -208,6 +232,10 @@ class IndexStore:
             },
             otherwise="What was added before is not lost; try again.",
         )
+
+    def without_vectors(self) -> ArtifactError:
+        """Return the error for an index whose file of vectors is not there."""
+        return ArtifactError(f"The index {self.folder} lacks its file of vectors. Copy the whole folder again.")
 
     def damaged(self) -> ArtifactError:
         """Return the error for a file that is not what it should be."""

@@ -30,7 +30,12 @@ def boolean(labels: ArrayLike, name: str) -> BoolArray:
         raise InputError(f"{name} must be one-dimensional, and has the shape {array.shape}.")
     if array.dtype == np.bool_:
         return array
-    accepted = (array == 0) | (array == 1) if array.dtype.kind in "iuf" else np.zeros(len(array), dtype=np.bool_)
+    accepted = np.zeros(len(array), dtype=np.bool_)
+    if array.dtype.kind in "iuf":
+        accepted = (array == 0) | (array == 1)
+    elif array.dtype == np.object_:  # such as a column that had missing values once
+        numbers = (isinstance(item, bool | int | float | np.bool_ | np.number) for item in array)
+        accepted = np.fromiter((ok and item in (0, 1) for ok, item in zip(numbers, array, strict=True)), dtype=np.bool_)
     if not np.all(accepted):
         raise InputError(f"{name} must be True / False or 1 / 0; one of them is {array[~accepted][0]!r}.")
     return array.astype(np.bool_)

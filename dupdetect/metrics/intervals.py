@@ -50,22 +50,23 @@ def clopper_pearson(successes: float, trials: float, *, confidence: float = 0.95
 def design_effect(successes: ArrayLike, groups: ArrayLike) -> float:
     """Return by how much dependence inside groups inflates the variance of the share of successes, at least 1.
 
-    `successes` (n,) boolean, `groups` (n,) whole numbers. n / design_effect is the effective sample size that exact
-    intervals should use (Kish 1965; Korn and Graubard 1998). The variance is the usual one between groups, sum over
-    groups of (successes - share * size)^2, against the binomial one. One group in which everything fails is added, as
-    large as that of a random success or failure is on average, sum size^2 / n: without it a few failures, or none,
-    would say that groups do not matter. So with no failure at all the effective size is about n^2 / sum size^2, the
-    number of groups where they are of one size; with groups of one pair it is n.
+    `successes` (n,) boolean, `groups` (n,) whole numbers or strings. n / design_effect is the effective sample size
+    that exact intervals should use (Kish 1965; Korn and Graubard 1998). The variance is the usual one between groups,
+    sum over groups of (successes - share * size)^2, against the binomial one. One group in which everything fails is
+    added, as large as that of a random success or failure is on average, sum size^2 / n: without it a few failures, or
+    none, would say that groups do not matter. So with no failure at all the effective size is about n^2 / sum size^2,
+    the number of groups where they are of one size; with groups of one pair it is n.
 
     >>> design_effect([True] * 6, [0, 0, 1, 1, 2, 2])
     2.0
     """
     hit = boolean(successes, "successes")
-    group = np.asarray(groups)
-    if group.shape != hit.shape:
-        raise InputError(f"There are {len(hit)} outcomes and {group.size} groups: one group for each is needed.")
+    named = np.asarray(groups)
+    if named.shape != hit.shape:
+        raise InputError(f"There are {len(hit)} outcomes and {named.size} groups: one group for each is needed.")
     if len(hit) == 0:
         return 1.0
+    group = np.unique(named, return_inverse=True)[1]
     size = np.bincount(group)
     if size.max() == 1:
         return 1.0

@@ -13,7 +13,7 @@ LONGEST_TEXT = 1000
 """Characters: a page is for looking, and about as much of a text is compared."""
 
 _PIECE = re.compile(r"\s+|\S+")
-_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n){3,}")
+_BLANK_LINES = re.compile(r"(?:(?<![^\S\n])[^\S\n]*+\n){3,}")  # where white space begins only, so in linear time
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,16 +97,34 @@ class Admission:
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, value)
-        settings, is_open = self._settings, scope["path"] in OPEN_PATHS
+        is_open = scope["path"] in OPEN_PATHS
+        try:
+            self._check(scope, headers, is_open=is_open)
+        except Problem as problem:
+            if _has_body(headers):  # nobody reads it, and whoever sends it slowly would hold the connection
+                problem.headers["connection"] = "close"
+            raise
+        if is_open:  # strangers may ask, so what they hold open is not counted, and they cannot hold much
+            await self._app(scope, _replayed(b"", receive), send)
+            return
+        self._requests += 1
+        try:
+            body = await _read_body(headers, receive, self._settings)
+            await self._app(scope, _replayed(body, receive), send)
+        finally:
+            self._requests -= 1
+
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], *, is_open: bool) -> None:
+        """Raise Problem for a request that is refused before its body is read."""
+        settings = self._settings
         if settings.api_key is None:
             _check_host(headers)
         elif not is_open:
             _check_key(headers, settings.api_key)
         if scope["method"] not in _SAFE:
             _check_origin(headers)
-        if is_open:  # strangers may ask, so what they hold open is not counted, and they cannot hold much
+        if is_open:
             _check_no_body(headers)
-            await self._app(scope, _replayed(b"", receive), send)
             return
         if self._requests >= settings.requests:
             raise Problem(
@@ -120,12 +138,6 @@ class Admission:
                 "Answers to earlier requests have not been taken yet. Read them, and try again in a few seconds.",
                 {"retry-after": "5"},
             )
-        self._requests += 1
-        try:
-            body = await _read_body(headers, receive, settings)
-            await self._app(scope, _replayed(body, receive), send)
-        finally:
-            self._requests -= 1
 
 
 def _check_host(headers: Mapping[bytes, bytes]) -> None:
@@ -174,12 +186,12 @@ def _check_origin(headers: Mapping[bytes, bytes]) -> None:
 
 
 def _check_no_body(headers: Mapping[bytes, bytes]) -> None:
-    if b"transfer-encoding" in headers or headers.get(b"content-length", b"").strip(b"0"):
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "This path takes no body. Send the request without one.",
-            {"connection": "close"},
-        )
+    if _has_body(headers):
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "This path takes no body. Send the request without one.")
+
+
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or bool(headers.get(b"content-length", b"").strip(b"0"))
 
 
 async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: Settings) -> bytes:

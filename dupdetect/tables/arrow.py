@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _ROWS_AT_ONCE = 100_000  # each time, the pages before these rows are gone through again
+_BYTES_AT_ONCE = 64_000_000  # of rows with lists in them, of which one alone can hold millions of values
 _OBJECTS_AT_ONCE = 10_000
 
 
@@ -46,12 +47,18 @@ def _parquet_parts(lazy: pl.LazyFrame, names: Sequence[str], name: str) -> Itera
             f"{name} has {rows:,} rows of {len(names):,} columns; {MOST_CELLS:,} cells is the limit for Parquet. "
             "Write only the columns that are needed, or part of the rows."
         )
-    size = 0
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        part = lazy.slice(start, _ROWS_AT_ONCE).collect()
-        size += int(part.estimated_size())  # a text that is stored once for many rows counts for each of them
+    nested = any(kind.is_nested() for kind in lazy.collect_schema().dtypes())
+    size = start = 0
+    count = 1 if nested else _ROWS_AT_ONCE
+    while start < rows:
+        part = lazy.slice(start, count).collect()
+        start += count
+        read = int(part.estimated_size())  # a text that is stored once for many rows counts for each of them
+        size += read
         check_unpacked(name, size)
         yield from _parts(part)
+        if nested:
+            count = max(1, min(2 * count, _ROWS_AT_ONCE, count * _BYTES_AT_ONCE // max(read, 1)))
 
 
 def arrow_table(frame: Any, source: Source) -> Table:
@@ -74,6 +81,11 @@ def arrow_table_of_blocks(blocks: Sequence[Any], source: Source) -> Table:
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         reason = str(error).partition("\n")[0]
         raise InputError(f"The {source.name} cannot be read ({reason}). Rename or convert its columns.") from error
+
+
+def arrow_cells(values: Any, source: Source) -> list[str]:
+    """Return the cells of one column, a series of polars or an array of pyarrow."""
+    return [row[0] for row in arrow_table({"": values}, source).rows]
 
 
 def _parts(frame: pl.DataFrame) -> Iterator[list[list[str]]]:

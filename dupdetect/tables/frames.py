@@ -6,11 +6,18 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from dupdetect.errors import InputError
-from dupdetect.tables.arrow import arrow_table, arrow_table_of_blocks
+from dupdetect.tables.arrow import arrow_cells, arrow_table, arrow_table_of_blocks
 from dupdetect.tables.cells import table_of_columns, text_of, text_of_column
 from dupdetect.tables.json_lines import cells_of_records
 from dupdetect.tables.table import Source, Table
+
+# By the names of pandas' types, for a list makes numbers with more digits of them.
+_SHORT_FLOATS: dict[str, type[np.floating[Any]]] = {
+    "float16": np.float16, "halffloat[pyarrow]": np.float16, "float32": np.float32, "float[pyarrow]": np.float32,
+}  # fmt: skip
 
 
 def is_arrow_column(values: object) -> bool:
@@ -87,18 +94,25 @@ def _cells_of_sequence(values: Any) -> list[str]:
         raise InputError("A dict of tables was handed in, such as all splits of a dataset. Hand in one of them.")
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InputError(f"Each column must be a list of values, not {reprlib.repr(values)}. Put it in a list.")
-    return text_of_column(plain_values(values))
+    if hasattr(values, "iloc"):
+        return _cells_of_pandas(values)
+    if hasattr(values, "to_frame") or is_arrow_column(values):
+        return arrow_cells(values, Source(_kind(values), "frame"))
+    return text_of_column(values)
+
+
+def _cells_of_pandas(series: Any) -> list[str]:
+    missing = series.isna().tolist()
+    dtype = getattr(series.dtype, "categories", series).dtype  # of the categories, where there are any
+    short = _SHORT_FLOATS.get(str(dtype).lower())
+    if short is None:
+        return ["" if gone else text_of(value) for value, gone in zip(series.tolist(), missing, strict=True)]
+    return ["" if gone else text_of(short(value)) for value, gone in zip(series.array, missing, strict=True)]
 
 
 def _pandas_table(frame: Any, source: Source) -> Table:
     # By position and without Arrow: names may repeat or be no strings, and pyarrow may not be installed.
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index(allow_duplicates=True)
-    columns = []
-    for position in range(frame.shape[1]):
-        series = frame.iloc[:, position]
-        missing = series.isna().tolist()
-        # A list would make float64 of shorter numbers.
-        values = list(series.array) if str(series.dtype).lower() in ("float16", "float32") else series.tolist()
-        columns.append(["" if gone else text_of(value) for value, gone in zip(values, missing, strict=True)])
+    columns = [_cells_of_pandas(frame.iloc[:, position]) for position in range(frame.shape[1])]
     return table_of_columns([str(name) for name in frame.columns], columns, source)

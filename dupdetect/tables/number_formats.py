@@ -21,6 +21,7 @@ GENERAL = "General"
 
 # Quoted or escaped text, the room of a character, a character to repeat, and what stands in brackets but elapsed time.
 _LITERAL = re.compile(r'"[^"]*"|[\\_*].|\[(?!(?:h+|m+|s+)\])[^\]]*\]', re.IGNORECASE)
+_LONGEST_CODE = 255  # characters; spreadsheets take no longer ones
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]")
 _WHOLE = re.compile(r"-?[0-9]+")
 _DAY = 86_400_000  # milliseconds
@@ -32,7 +33,8 @@ def number_text(written: str, code: str, *, from_1904: bool) -> str:
     """Return a number as `written` in the file as the cell shows it in a format with this code, as far as that can be.
 
     Dates and times take their ISO 8601 form, whole numbers have no decimals, others have up to 15 digits. A format
-    of zeros alone fills up with zeros: 00123. Percent signs, currencies and rounding are left away.
+    of zeros alone fills up with zeros: 00123. Percent signs, currencies and rounding are left away; so is all that a
+    code of more than 255 characters says, as no spreadsheet writes one.
 
     Raises `ValueError` for what is no number.
     """
@@ -42,7 +44,9 @@ def number_text(written: str, code: str, *, from_1904: bool) -> str:
         if moment is not None:
             return moment
     digits = written if _WHOLE.fullmatch(written) else _decimal_text(float(written))
-    return digits.zfill(shown.zeros) if shown.zeros and _WHOLE.fullmatch(digits) else digits
+    if not (shown.zeros and _WHOLE.fullmatch(digits)):
+        return digits
+    return digits.zfill(shown.zeros + digits.startswith("-"))  # which counts the sign
 
 
 class _Shown(NamedTuple):
@@ -56,6 +60,8 @@ class _Shown(NamedTuple):
 
 @lru_cache(maxsize=1000)
 def _shown(code: str) -> _Shown:
+    if len(code) > _LONGEST_CODE:
+        return _Shown(date=False, time=False, elapsed=False, zeros=0)
     plain = _LITERAL.sub("", code.partition(";")[0]).lower()
     parts = frozenset(plain) if plain != GENERAL.lower() else frozenset[str]()
     time = bool(parts & {"h", "s"})

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -983,6 +984,44 @@ def test_nothing_is_written_to_what_a_link_stands_for(index, tmp_path, name):
     assert not (tmp_path / "not there").exists()
     assert len(index) == 0
     assert index.add(["one", "two"]).new_texts == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links as POSIX does")
+def test_nothing_is_written_to_the_database_that_a_link_stands_for(index, tmp_path):
+    index.add(["one", "two"])
+    other = tmp_path / "other"
+    shutil.copytree(index.folder, other)
+    (other / "questions.sqlite").unlink()
+    (other / "questions.sqlite").symlink_to(index.folder / "questions.sqlite")
+    with QuestionIndex.open(other, DETECTOR) as again, pytest.raises(ArtifactError, match="is a link"):
+        again.add(["three"])
+    assert len(index) == 2
+    assert index.search("one")[0].text == "one"
+
+
+def test_an_index_that_was_replaced_by_another_is_refused_until_it_is_opened_again(index, tmp_path):
+    index.add(["where is my parcel", "how do i pay"])
+    with QuestionIndex.create(tmp_path / "other", DETECTOR) as other:
+        other.add(["zebra crossing rules", "a song"])
+    assert index.search("where is my parcel")[0].text == "where is my parcel"
+    index.folder.rename(tmp_path / "before")
+    (tmp_path / "other").rename(index.folder)
+    for ask in (lambda: index.search("where is my parcel"), lambda: index.add(["three"]), lambda: len(index)):
+        with pytest.raises(ArtifactError, match="has been replaced by another since it was opened"):
+            ask()
+    with QuestionIndex.open(index.folder, DETECTOR) as again:
+        assert again.search("zebra crossing rules")[0].text == "zebra crossing rules"
+        assert len(again) == 2
+
+
+def test_nothing_is_added_where_the_vectors_are_gone(index):
+    index.add(["one", "two"])
+    index.close()
+    (index.folder / "vectors-1.f32").unlink()
+    with QuestionIndex.open(index.folder, DETECTOR) as again:
+        with pytest.raises(ArtifactError, match="lacks its file of vectors"):
+            again.add(["three"])
+        assert len(again) == 2
 
 
 def test_a_database_of_something_else_or_a_newer_format_is_refused(index):

@@ -1,5 +1,7 @@
 """Differing words: what is marked is what the other text does not have, and nothing of a text is lost or changed."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as some
 from made_up_questions import unhurried
@@ -48,3 +50,11 @@ def test_half_a_word_at_the_end_is_not_marked():
 
 def test_several_blank_lines_are_one():
     assert shown_text("a\r\n\n \n\n\nb").pieces == (("a\n\nb", False),)
+
+
+def test_white_space_of_any_length_is_shown_in_no_time():
+    for text in ("a" + " " * 200_000 + "b", "a" + " \n" * 200_000 + "b", ("a" + " " * 500) * 400):
+        start = time.process_time()
+        shown = shown_text(text, longest=None)
+        assert time.process_time() - start < 2
+        assert "".join(piece for piece, _ in shown.pieces).split() == text.split()

@@ -216,7 +216,9 @@ async def call(app, messages, *, method="POST", path="/v1/check", headers=(), ta
         if taken is not None and len(sent) > 2:
             await taken()
 
-    given = [(b"host", b"localhost"), (b"content-type", b"application/json"), *headers]
+    named = {name for name, _ in headers}
+    given = [(b"host", b"localhost")] if b"host" not in named else []
+    given += [(b"content-type", b"application/json"), *headers]
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
     scope |= {"headers": given, "http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"}}
     scope |= {"server": ("127.0.0.1", 8080), "client": ("127.0.0.1", 1)}
@@ -264,6 +266,25 @@ def test_lengths_that_no_body_has_are_too_large(tmp_path, length):
     assert answer_to(tmp_path, parts(b"x"), [(b"content-length", length)])[0] == 413
 
 
+@pytest.mark.parametrize(
+    ("headers", "settings", "status"),
+    [
+        ([], {"api_key": KEY}, 401),
+        ([(b"sec-fetch-site", b"cross-site")], {}, 403),
+        ([(b"host", b"elsewhere.example")], {}, 421),
+    ],
+)
+def test_a_refused_caller_with_a_body_is_closed_and_without_one_is_not(tmp_path, headers, settings, status):
+    """Else one who sends it slowly holds the connection."""
+    messages = parts(b"x", b"")[:1]
+    for number, (length, connection) in enumerate(((b"1000000", b"close"), (b"0", None), (None, None))):
+        given = [*headers, *([] if length is None else [(b"content-length", length)])]
+        place = tmp_path / str(number)
+        place.mkdir()
+        found = answer_to(place, messages, given, **settings)
+        assert (found[0], found[1].get(b"connection"), found[3]) == (status, connection, messages)
+
+
 def test_a_body_of_unknown_length_is_read_up_to_the_limit(tmp_path):
     status, headers, _, left = answer_to(tmp_path, parts(*[b"x" * 60] * 50), body_bytes=100)
     assert (status, headers[b"connection"]) == (413, b"close")
@@ -302,6 +323,8 @@ def test_more_requests_at_once_than_allowed_are_refused_and_health_is_not(tmp_pa
         await until(lambda: encoder.calls)
         status, headers, problem, _ = await call(app, body)
         assert (status, headers[b"retry-after"], problem["title"]) == (429, b"1", "Too Many Requests")
+        status, headers, _, left = await call(app, body, headers=[(b"content-length", b"9")])
+        assert (status, headers[b"connection"], left) == (429, b"close", body)
         assert (await call(app, parts(b""), method="GET", path="/readyz"))[0] == 200
         encoder.may_go_on.set()
         assert [(await one)[0] for one in begun] == [200] * 3
