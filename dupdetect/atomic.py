@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dupdetect.errors import InputError, OutputExistsError
 
-__all__ = ["atomic_file", "atomic_folder", "is_empty_folder"]
+__all__ = ["atomic_file", "atomic_folder", "check_output_file", "check_output_folder", "is_empty_folder"]
 
 # What file managers put into any folder that someone has looked into.
 _DEBRIS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -37,9 +37,7 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises, before the block runs, `OutputExistsError` when `path` exists and `overwrite` is not set, and `InputError`
     when it cannot be written: its folder is not there, or what would be overwritten is no regular file.
     """
-    final = _final(path, overwrite=overwrite)
-    if final.exists() and not final.is_file():
-        raise InputError(f"{path} is not a regular file, so it is not overwritten. Name another output.")
+    final = _final_file(path, overwrite=overwrite)
     temporary = _temporary(final)
     try:
         _made(path, temporary.touch)
@@ -72,9 +70,7 @@ def atomic_folder(
     set, and `InputError` when it cannot be made or must not be overwritten.
     """
     there = is_empty_folder(path)
-    final = _final(path, overwrite=overwrite or there)
-    if final.exists():
-        _refuse_foreign(path, final, expected, marker)
+    final = _final_folder(path, marker=marker, expected=expected, overwrite=overwrite)
     temporary = _temporary(final)
     try:
         _made(path, temporary.mkdir)
@@ -92,6 +88,18 @@ def atomic_folder(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _flush_folder(final.parent)
+
+
+def check_output_file(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise what `atomic_file` raises before its block runs: better before hours of work."""
+    _check_place(path, _final_file(path, overwrite=overwrite))
+
+
+def check_output_folder(
+    path: str | Path, *, marker: str, expected: Collection[str] = (), overwrite: bool = False
+) -> None:
+    """Raise what `atomic_folder` raises before its block runs: better before hours of work."""
+    _check_place(path, _final_folder(path, marker=marker, expected=expected, overwrite=overwrite))
 
 
 def is_empty_folder(path: str | Path) -> bool:
@@ -117,6 +125,27 @@ def _final(path: str | Path, *, overwrite: bool) -> Path:
     except OSError as error:  # a name that is too long, say: better now than after the work
         raise InputError(f"{path} cannot be written: {error.strerror}. Name another output.") from error
     return final
+
+
+def _final_file(path: str | Path, *, overwrite: bool) -> Path:
+    final = _final(path, overwrite=overwrite)
+    if final.exists() and not final.is_file():
+        raise InputError(f"{path} is not a regular file, so it is not overwritten. Name another output.")
+    return final
+
+
+def _final_folder(path: str | Path, *, marker: str, expected: Collection[str], overwrite: bool) -> Path:
+    final = _final(path, overwrite=overwrite or is_empty_folder(path))
+    if final.exists():
+        _refuse_foreign(path, final, expected, marker)
+    return final
+
+
+def _check_place(path: str | Path, final: Path) -> None:
+    """Raise InputError where nothing can be made beside the final path."""
+    temporary = _temporary(final)
+    _made(path, temporary.touch)
+    temporary.unlink()
 
 
 def _temporary(final: Path) -> Path:

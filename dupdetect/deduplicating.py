@@ -56,6 +56,7 @@ def deduplicated(
     policy: Keep,
     *,
     model: str,
+    model_from: str | None = None,
     search: Search,
     work: Path | None,
     told_apart: Collection[str],
@@ -70,7 +71,8 @@ def deduplicated(
 ) -> Deduplication:
     """Return what `Detector.deduplicate` says of these questions.
 
-    policy: has been checked against them.  model: the name of the detector, for the record.  engine: has been entered;
+    policy: has been checked against them.  model: the name of the detector, for the record, and the
+    folder or hub name that it was loaded from, None for a shipped one.  engine: has been entered;
     a local one where none is given.  find: returns all pairs of texts at or above the threshold, where they are known
     and need not be searched for.  merged: returns pairs that people have put together; they count whatever their
     similarity and the guards, where pairs are listed.  stays: rows that are asked before all others, in this order.
@@ -122,6 +124,7 @@ def deduplicated(
             divided = Divided.of(calibration, alike, part, estimated_precision)
         calibration = divided.calibration
         pairs, possible = pairs.where(divided.sure), pairs.where(~divided.sure)
+    unheeded = _unheeded_note(texts, pairs, calibration.threshold)
     drawn = None
     if found is not None and ruled_out is not None:
         listed, by_guards = _by_guards_alone(found, *ruled_out)
@@ -175,11 +178,13 @@ def deduplicated(
             *decided.notes,
             *boilerplate.notes(left_out=without_boilerplate),
             *missed.notes,
+            *unheeded,
             *_half_read_note(0 if divided is None else divided.read_in_part),
             *search_notes,
         ),
         run={
             "model": model,
+            "model_from": model_from,
             "keep": str(policy),
             "guards": None if guards is None else guards.to_dict(),
             "told_apart_by_reviewers": len(told_apart),
@@ -260,6 +265,26 @@ def _decided(
         note += " Pairs with a text longer than the encoder reads do not count: nobody has compared how they end."
     resolution = replace(engine.resolve(n, pairs, ranks[first]), cluster=cluster)
     return _Decided(ranks, first, pairs, resolution, (*notes, note))
+
+
+def _unheeded_note(texts: EncodedTexts, pairs: SimilarPairs | None, threshold: float) -> tuple[str, ...]:
+    """Say where the threshold is so low that pairs count although a guard fires for them."""
+    if texts.guards is None or texts.guards.rule_out(threshold):
+        return ()
+    many = "Pairs"
+    if pairs is not None:
+        starts = range(0, len(pairs), _BLOCK)
+        blocks = (slice(start, start + _BLOCK) for start in starts)
+        count = sum(int(texts.fired(pairs.left[some], pairs.right[some]).any(axis=1).sum()) for some in blocks)
+        if not count:
+            return ()
+        many = "1 pair" if count == 1 else f"{count:,} pairs"
+    verb = "differs" if many == "1 pair" else "differ"
+    return (
+        f"{many} that {verb} in numbers, a negation, an opposite and the like only "
+        f"{'counts' if verb == 'differs' else 'count'} as duplicates: what guards leave of their score, "
+        f"{texts.guards.cap:.4f}, reaches the threshold.",
+    )
 
 
 def _half_read_note(pairs: int) -> tuple[str, ...]:

@@ -85,6 +85,8 @@ class Detector:
     calibration: Calibration | None = None
     name: str = "unnamed"
     guards: Guards | None = None
+    loaded_from: str | None = None
+    """The folder or the name on the hub that it was loaded from; None for a shipped one, and for one made here."""
 
     def __post_init__(self) -> None:
         if self.calibration is not None:
@@ -129,6 +131,9 @@ class Detector:
             folder = found.folder or folder
             local_files_only |= not found.reached
         if not (folder / MANIFEST).exists() and not _names_a_detector(str(name_or_path), folder):
+            if "/" not in str(name_or_path) and not folder.exists() and not local_files_only:
+                # A mistyped name, more often than not: without a network its library would try for a minute.
+                local_files_only = not hub.answers(f"sentence-transformers/{name_or_path}", revision)
             encoder = load_encoder(
                 {"engine": "sentence-transformers", "name": str(name_or_path)},
                 folder,
@@ -136,7 +141,7 @@ class Detector:
                 revision=revision,
                 local_files_only=local_files_only,
             )
-            return cls(encoder, None, folder.name)
+            return cls(encoder, None, folder.name, loaded_from=str(name_or_path))
         manifest = read_manifest(folder)
         try:
             encoder = load_encoder({**manifest.encoder, "name": str(folder)}, folder, device=device)
@@ -148,7 +153,8 @@ class Detector:
             raise
         except Exception as error:  # a folder from elsewhere may hold anything
             raise ArtifactError(f"{folder} cannot be loaded ({type(error).__name__}: {error}).") from error
-        return cls(encoder, calibration, manifest.name, guards)
+        loaded_from = None if name_or_path is None else str(name_or_path)
+        return cls(encoder, calibration, manifest.name, guards, loaded_from)
 
     @classmethod
     def calibrate(
@@ -412,6 +418,7 @@ class Detector:
                 self.guards,
                 policy,
                 model=self.name,
+                model_from=self.loaded_from,
                 search=search,
                 work=None if work is None else Path(work),
                 told_apart=frozenset(told_apart),

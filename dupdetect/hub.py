@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dupdetect.artifacts import MANIFEST, MODEL_CARD, required_files, written_files
 from dupdetect.errors import ArtifactError, DupdetectError, InputError, MissingExtraError
 
-__all__ = ["Downloaded", "download", "upload"]
+__all__ = ["Downloaded", "answers", "download", "upload"]
 
 _ANYONES = (".gitattributes", ".gitignore", "LICENSE", MODEL_CARD)
 
@@ -27,6 +27,18 @@ class Downloaded(NamedTuple):
 
     folder: Path | None
     reached: bool
+
+
+def answers(repo_id: str, revision: str | None) -> bool:
+    """Tell whether the hub answers when it is asked about a repository, once; True where its library is not there to
+    ask, which other messages say more about."""
+    try:
+        _ask_once(_library("The hub"), repo_id, revision)
+    except MissingExtraError:
+        return True
+    except _NoAnswerError:
+        return False
+    return True
 
 
 def download(repo_id: str, *, revision: str | None, local_files_only: bool) -> Downloaded:

@@ -18,9 +18,11 @@ from dupdetect.errors import ArtifactError, InputError, UnreachableCriterionErro
 from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
+from dupdetect.shell import quoted
 
-__all__ = ["Recalibrated", "is_made_by_a_shipped_one", "maker_name", "recalibrate"]
+__all__ = ["Recalibrated", "maker_command", "maker_name", "maker_option", "recalibrate"]
 
+_OF_INDEX = "detector"  # the folder in that of an index
 _SHIPPED: dict[str, Literal["default", "fast"]] = {"dupdetect-default": "default", "dupdetect-fast": "fast"}
 
 
@@ -62,7 +64,9 @@ def recalibrate(
     candidates = Candidates.read(folder / "candidates.csv")
     labels = labels_beside(folder)
     if not labels.is_file():
-        raise InputError(f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {folder}")
+        raise InputError(
+            f"{labels} is not there: nobody has labelled a pair. Run: dupdetect review {quoted(str(folder))}"
+        )
     detector = _maker(folder, record, made_by)
     fingerprint = detector.encoder.fingerprint
     with ReviewStore(labels) as store:
@@ -103,9 +107,22 @@ def maker_name(reviewed: str | Path) -> str:
     return str(_run_record(Path(reviewed))["model"])
 
 
-def is_made_by_a_shipped_one(reviewed: str | Path) -> bool:
-    """Return whether a shipped detector made a folder; another one has to be handed to `recalibrate`."""
-    return maker_name(reviewed) in _SHIPPED
+def maker_option(reviewed: str | Path) -> str:
+    """Return " --model FOLDER", quoted, with the detector that made a folder; "" for a shipped one, which need not be
+    handed to `recalibrate`. Raises what it raises of run.json."""
+    record = _run_record(Path(reviewed))
+    if _is_shipped(record):
+        return ""
+    return f" --model {'THAT_MADE_IT' if record['model_from'] is None else quoted(record['model_from'])}"
+
+
+def maker_command(reviewed: str | Path) -> str:
+    """Return which command wrote a folder; raises what `recalibrate` raises of run.json."""
+    return f"dupdetect {'index duplicates' if _run_record(Path(reviewed))['of_index'] else 'dedupe'}"
+
+
+def _is_shipped(record: dict[str, Any]) -> bool:
+    return record["model"] in _SHIPPED and (record["model_from"] is None or record["of_index"])
 
 
 def _run_record(folder: Path) -> dict[str, Any]:
@@ -118,6 +135,8 @@ def _run_record(folder: Path) -> dict[str, Any]:
         return {
             "source": PurePath(record["input"]["name"]).name,
             "model": str(record["model"]),
+            "model_from": _made_from(record),
+            "of_index": record["input"]["format"] == "index",
             "encoder": str(record["calibration"]["encoder"]),
             "guards": record["guards"],
             "search": str(record["search"]["kind"]),
@@ -126,11 +145,20 @@ def _run_record(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} cannot be read, or lacks something. Run `dupdetect dedupe` again.") from None
 
 
+def _made_from(record: dict[str, Any]) -> str | None:
+    """Return the folder of the detector, an index's own for its results; None where it is not known, or shipped."""
+    if record["input"]["format"] == "index":
+        return f"{record['input']['name']}/{_OF_INDEX}"
+    found = record.get("model_from")  # which earlier versions did not write
+    return None if found is None else str(found)
+
+
 def _maker(folder: Path, record: dict[str, Any], made_by: Detector | None) -> Detector:
     """Return the detector that made the folder. Its threshold may have been another one."""
     name = record["model"]
-    if made_by is None and name not in _SHIPPED:
-        raise InputError(f"{folder} was made by the detector {name!r}. Name its folder with --model.")
+    if made_by is None and not _is_shipped(record):
+        place = "" if record["model_from"] is None else f", {record['model_from']}"
+        raise InputError(f"{folder} was made by the detector {name!r}{place}. Name its folder with --model.")
     detector = Detector.from_pretrained(tier=_SHIPPED[name]) if made_by is None else made_by
     guards = None if detector.guards is None else detector.guards.to_dict()
     if (detector.encoder.fingerprint, guards) != (record["encoder"], record["guards"]):

@@ -256,6 +256,88 @@ def test_folders_that_only_look_like_an_output_are_not_replaced(capsys, export, 
     assert (mine / "kept.csv").read_text() == "mine"
 
 
+@pytest.mark.parametrize("verb", ["dedupe", "match", "split", "calibrate", "evaluate", "index"])
+def test_where_nothing_can_be_written_nothing_is_read_or_encoded(capsys, export, tmp_path, monkeypatch, verb):
+    foreign, file = tmp_path / "foreign", tmp_path / "file"
+    foreign.mkdir()
+    (foreign / "mine.txt").touch()
+    file.touch()
+    pairs = labelled(tmp_path / "pairs.csv")
+    if verb == "index":
+        assert run(capsys, "index", "add", tmp_path / "faq", export)[0] == 0
+
+    def refuse(*_, **__):
+        raise AssertionError("there was work")
+
+    monkeypatch.setattr("dupdetect.tables.read.read_table", refuse)
+    monkeypatch.setattr(Detector, "from_pretrained", refuse)
+    arguments = {
+        "dedupe": ("dedupe", export, "-o"),
+        "match": ("match", export, "--against", export, "-o"),
+        "split": ("split", pairs, "-o"),
+        "calibrate": ("calibrate", "default", pairs, "-o"),
+        "evaluate": ("evaluate", "default", pairs, "--plots"),
+        "index": ("index", "duplicates", tmp_path / "faq", "-o"),
+    }[verb]
+    said = fails(capsys, *arguments, tmp_path / "nowhere" / "out")
+    assert "there is no folder" in said
+    assert "Make it first" in said
+    if verb == "match":  # which writes a file
+        return
+    assert "does not look like an earlier output" in fails(capsys, *arguments, foreign, "--overwrite")
+    assert "is not a folder" in fails(capsys, *arguments, file, "--overwrite")
+
+
+def test_commands_name_the_detector_by_its_folder(capsys, export, tmp_path, monkeypatch):
+    """Copied from the report, they use the detector that made it, whatever it is called."""
+    monkeypatch.chdir(tmp_path)
+    labelled(tmp_path / "pairs.csv")
+    (tmp_path / "models").mkdir()
+    for place in ("fast", "models/mine", "models/dupdetect-fast"):
+        assert run(capsys, "calibrate", "default", "pairs.csv", "-o", place)[0] == 0
+    named = {"./fast": "./fast", "models/mine": "models/mine", "models/dupdetect-fast": "models/dupdetect-fast"}
+    for given, printed in (*named.items(), ("fast", None), ("default", None)):
+        assert run(capsys, "dedupe", "export.csv", "--model", given, "-o", "out", "--overwrite")[0] == 0
+        lines = re.findall(r"dupdetect (?:dedupe|calibrate) [^<]*", (tmp_path / "out" / "report.html").read_text())
+        assert len(lines) > 3
+        again = [line for line in lines if "--model out.detector" not in line]
+        if printed is not None:
+            assert all(f"--model {printed}" in line for line in again), lines
+            assert not any("--fast" in line for line in lines)
+            refused = fails(capsys, "calibrate", "--from-reviews", "out", "-o", "x")
+            assert "nobody has labelled a pair. Run: dupdetect review out" in refused
+        else:
+            assert not any("--model" in line for line in again)
+            assert all(("--fast" in line) == (given == "fast") for line in again if " dedupe " in line)
+
+
+def test_a_threshold_that_lets_guarded_pairs_count_says_so(capsys, tmp_path):
+    texts = [[f"error {number} when I open the page"] for number in (403, 404)]
+    file = write(tmp_path / "errors.csv", ["question"], texts)
+    code, out, err = run(capsys, "dedupe", file, "--threshold", "0.3")
+    assert code == 0
+    assert "Note: 1 pair that differs in numbers, a negation, an opposite and the like only counts as duplicates" in err
+    assert " 1 duplicate of a kept row" in out
+    _, out, err = run(capsys, "dedupe", file, "--threshold", "0.7", "--overwrite")
+    assert "differs in numbers" not in err
+    assert " 0 duplicates of a kept row" in out
+    assert "1 pair as similar as these is ruled out" in out
+
+
+def test_names_of_results_are_quoted_in_what_to_do_next(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "export.csv", HEADER, ROWS)
+    for name, quoted in (("./-out", "./-out"), ("my result", "'my result'")):
+        _, out, _ = run(capsys, "dedupe", "export.csv", "-o", name)
+        assert f"To find out: dupdetect review {quoted}\n" in out
+        assert f"dupdetect review {quoted} --possible; then dedupe again" in out
+        assert f"Run: dupdetect review {quoted}" in fails(capsys, "calibrate", "--from-reviews", name, "-o", "x")
+
+
+def test_one_possible_pair_has_its_probability(capsys, export):
+    assert "1 more pair is a possible duplicate, with a probability of 0." in run(capsys, "dedupe", export)[1]
+
+
 def test_dedupe_at_a_threshold(capsys, export, tmp_path):
     code, out, _ = run(capsys, "dedupe", export, "--threshold", "0.999", "-o", tmp_path / "out")
     assert code == 0

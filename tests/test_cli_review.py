@@ -1,6 +1,7 @@
 """Reviewing at the terminal and from a pipe: every label kept, and nothing given away."""
 
 import io
+import json
 import os
 import re
 import select
@@ -15,6 +16,7 @@ import pytest
 
 from dupdetect import Detector
 from dupdetect.cli import main
+from dupdetect.recalibrating import maker_option
 from dupdetect.review import ReviewStore, refit
 from dupdetect.review.candidates import CANDIDATE_COLUMNS, pair_key
 from dupdetect.review.store import labels_beside
@@ -389,3 +391,31 @@ def test_a_pipe_is_read_line_by_line(out):
     assert done.returncode == 0, done.stderr
     assert labels(out) == {0: "duplicate", 1: "different"}
     assert b"\x1b" not in done.stderr
+
+
+def test_what_comes_next_names_the_index_and_the_detector(review, out, tmp_path):
+    record = {
+        "input": {"name": "my faq", "format": "index"},
+        "model": "mine",
+        "model_from": None,
+        "calibration": {"encoder": "sha256:0"},
+        "guards": None,
+        "search": {"kind": "exact"},
+    }
+    (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    said, _ = review(out, "ynq", "--possible")
+    again = "the same dupdetect index duplicates again, with --overwrite"
+    assert said.splitlines()[-1] == f"next: {again}: it takes these labels into account"
+    for given, printed in ((None, "'my faq/detector'"), ("models/mine", "models/mine"), ("-mine", "./-mine")):
+        if given is not None:
+            record |= {"input": {"name": "export.csv", "format": "csv"}, "model_from": given}
+            (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        assert maker_option(out) == f" --model {printed}"
+    for name, place, printed in (
+        ("dupdetect-fast", None, ""),
+        ("dupdetect-fast", "models/dupdetect-fast", " --model models/dupdetect-fast"),
+        ("mine", None, " --model THAT_MADE_IT"),
+    ):
+        record |= {"model": name, "model_from": place}
+        (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        assert maker_option(out) == printed

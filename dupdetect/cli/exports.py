@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +32,7 @@ from dupdetect.cli.options import (
 from dupdetect.cli.terminal import as_json_text, check_free, check_inputs, printable, show, write_table
 from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
 from dupdetect.remote import check_file, check_output, files_of, is_url, local_copy, sent_file, shown, there
+from dupdetect.shell import quoted
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
@@ -171,10 +171,11 @@ def dedupe(
     if replaced and not overwrite:
         raise OutputExistsError(_name(target), replaced)
     read = files_of(export) or [export]
+    names = (*OUTPUT_FILES, CERTIFICATE)
     if isinstance(target, Path):
-        check_free(target, overwrite, *read, *([cache] if cache else []))
+        check_free(target, overwrite, *read, *([cache] if cache else []), marker="run.json", expected=names)
     else:
-        check_output(target, marker="run.json", expected=(*OUTPUT_FILES, CERTIFICATE), overwrite=overwrite)
+        check_output(target, marker="run.json", expected=names, overwrite=overwrite)
         check_inputs(target, *read, *([cache] if cache else []))
     questions = Questions.read(export, text=text or None, id=id_column, progress=show, **reading)
     apart, confirmed = reviewed(target)
@@ -423,8 +424,15 @@ def _ruled_out(counts: dict[str, int], by: dict[str, int], *, possible: bool) ->
     verb = "is" if pairs == 1 else "are"
     if sum(by.values()) > pairs:
         reasons += "; some for several reasons"
-    share = f"; {together:,} of them share a cluster all the same, because of other texts" if together else ""
+    share = "shares" if together == 1 else "share"
+    share = f"; {together:,} of them {share} a cluster all the same, because of other texts" if together else ""
     return f"{counted(pairs, 'pair')} as similar as {alike} {verb} ruled out ({reasons}){share}: see ruled_out.csv"
+
+
+def _lists_possible_ones(record: dict[str, Any]) -> bool:
+    """Tell whether pairs were looked for below the threshold, whether or not any is left to decide."""
+    least = record["possible_from"]
+    return least is not None and least < record["calibration"]["threshold"]
 
 
 def summary(record: dict[str, Any], target: str | Path) -> str:
@@ -434,6 +442,7 @@ def summary(record: dict[str, Any], target: str | Path) -> str:
     rows, repeats = counted(counts["rows"], "row"), counted(counts["repeats_of_a_text"], "repeat")
     listed = "listed pair" if "listed" in record["search"] else "pair"
     pairs = f"{counted(counts['pairs_of_different_texts'], listed)} of different texts"
+    again = "index duplicates" if record["input"]["format"] == "index" else "dedupe"
     joined = f"{pairs} and {repeats}: no clusters"
     if counts["clusters"]:
         joined = (
@@ -449,7 +458,7 @@ def summary(record: dict[str, Any], target: str | Path) -> str:
             joined,
             *([record["possible"]] if record["possible"] else []),
             *(
-                [_ruled_out(counts, record["ruled_out"], possible=counts["pairs_possible"] > 0)]
+                [_ruled_out(counts, record["ruled_out"], possible=_lists_possible_ones(record))]
                 if counts["pairs_ruled_out"]
                 else []
             ),
@@ -461,7 +470,7 @@ def summary(record: dict[str, Any], target: str | Path) -> str:
             record["missed"],
             *([f"To find out: {_review(str(target))}"] if record["estimate"] or record["possible"] else []),
             *(
-                [f"To decide possible pairs one by one: {_review(str(target))} --possible; then dedupe again"]
+                [f"To decide possible pairs one by one: {_review(str(target))} --possible; then {again} again"]
                 if record["possible"] and not is_url(target)
                 else []
             ),
@@ -475,4 +484,4 @@ def _review(target: str) -> str:
         return (
             f"copy it to this machine, run dupdetect review, and put the labels to {target.rstrip('/')}.reviews.sqlite"
         )
-    return f"dupdetect review {shlex.quote(target)}"
+    return f"dupdetect review {quoted(target)}"

@@ -127,7 +127,8 @@ def add(
     click.echo(
         f"{added.given:,} questions = {added.added:,} added + {added.unchanged:,} there already\n"
         f"{added.added:,} added = {added.new_texts:,} new texts + {added.repeats:,} repeats + {added.blank:,} blank\n"
-        f"{added.pairs:,} pairs of texts reach the threshold that did not before\n"
+        f"{added.pairs:,} more {'pair' if added.pairs == 1 else 'pairs'} of texts at or above the threshold, before "
+        "guards rule any out\n"
         f"{printable(folder)} holds {counts['questions']:,} questions"
     )
 
@@ -273,8 +274,11 @@ def duplicates(
             )
         _list_clusters(folder, as_json)
         return
+    from dupdetect.artifacts import CERTIFICATE
+    from dupdetect.results import OUTPUT_FILES
+
     target = Path(output)
-    check_free(target, overwrite, folder)
+    check_free(target, overwrite, folder, marker="run.json", expected=(*OUTPUT_FILES, CERTIFICATE))
     apart, confirmed = reviewed(target)
     with _opened(folder) as known:
         result: Deduplication = known.duplicates(
@@ -405,7 +409,7 @@ def info(folder: str, as_json: bool) -> None:
         f"questions  {counts['questions']:,} = {counts['texts']:,} different texts + {counts['repeats']:,} repeats + "
         f"{counts['blank']:,} blank",
         f"classes    {counts['classes']:,}, of {counts['labelled']:,} questions with a label",
-        f"pairs      {counts['pairs']:,} of different texts reach the threshold",
+        f"pairs      {counts['pairs']:,} of different texts at or above the threshold, before guards rule any out",
         f"decisions  {counts['told_apart']:,} pairs told apart, {counts['merged']:,} merged, {counts['survivors']:,} "
         "texts chosen to stay",
         f"detector   {detector.name}, threshold {calibration.threshold:.4f}: {calibration.criterion}",

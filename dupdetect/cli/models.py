@@ -95,9 +95,10 @@ def calibrate(
         raise click.UsageError("--model goes with --from-reviews only: without it, MODEL is the first argument.")
     if model is None or pairs is None:
         raise click.UsageError("Give MODEL and PAIRS, or --from-reviews OUT_DIR.")
+    from dupdetect.artifacts import MANIFEST, written_files
     from dupdetect.detector import Detector
 
-    check_free(output, overwrite, pairs)
+    check_free(output, overwrite, pairs, marker=MANIFEST, expected=written_files(Path(output)))
     encoder = load_detector(model).encoder
     labelled = read_labelled(pairs, **columns, **reading)
     detector = Detector.calibrate(
@@ -191,10 +192,11 @@ def info(model: str | None, as_json: bool) -> None:
 def _calibrate_from_reviews(
     folder: Path, made_by: str | None, output: str, criterion: Criterion, overwrite: bool, as_json: bool
 ) -> None:
+    from dupdetect.artifacts import MANIFEST, written_files
     from dupdetect.calibration import MaxF1, MinPrecision
     from dupdetect.recalibrating import recalibrate
 
-    check_free(output, overwrite, str(folder))
+    check_free(output, overwrite, str(folder), marker=MANIFEST, expected=written_files(Path(output)))
     if criterion == MaxF1():  # neither option was given
         criterion = MinPrecision(0.95)
     detector = None if made_by is None else load_detector(made_by)
@@ -241,10 +243,10 @@ def _evaluated_pairs(
     plots: str | None,
     overwrite: bool,
 ) -> Evaluation:
+    from dupdetect.evaluation import PLOTS, write_plots
     from dupdetect.evaluation import evaluate as run
-    from dupdetect.evaluation import write_plots
 
-    check_free(plots, overwrite, pairs, model)
+    check_free(plots, overwrite, pairs, model, marker="reliability.svg", expected=PLOTS)
     detector = load_detector(model, device=device).at(**point)
     evaluation = run(detector, read_labelled(pairs, **columns, **reading), progress=show)
     if plots is not None:

@@ -128,7 +128,7 @@ def split(
     from dupdetect.atomic import atomic_folder
     from dupdetect.splits import SPLIT_FILES, split_pairs, write_splits
 
-    check_free(output, overwrite, pairs)
+    check_free(output, overwrite, pairs, marker="report.json", expected=SPLIT_FILES)
     labelled = read_labelled(pairs, **columns, **reading)
     with atomic_folder(Path(output), overwrite=overwrite, expected=SPLIT_FILES, marker="report.json") as place:
         splits = split_pairs(labelled, seed=seed)

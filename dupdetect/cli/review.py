@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import string
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -16,7 +16,8 @@ import click
 
 from dupdetect.cli.options import load_detector
 from dupdetect.cli.terminal import check_here, printable
-from dupdetect.errors import InputError
+from dupdetect.errors import DupdetectError, InputError
+from dupdetect.shell import quoted
 
 if TYPE_CHECKING:
     from dupdetect.review import ReviewStore
@@ -249,11 +250,29 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Ki
         lines.append(f"{more} of pairs that are no longer among those drawn: kept, and not used")
     if only:
         if found.duplicates or found.different:
-            lines.append("next: the same dupdetect dedupe again, with --overwrite: it takes these labels into account")
+            lines.append(
+                f"next: the same {_command(folder)} again, with --overwrite: it takes these labels into account"
+            )
     elif found.enough:
-        lines.append(f"next: dupdetect calibrate --from-reviews {shlex.quote(folder)} -o FOLDER")
+        lines.append(f"next: dupdetect calibrate --from-reviews {quoted(folder)}{_maker(folder)} -o FOLDER")
     elif found.labelled:
         lines.append(
             f"to calibrate, at least {FEWEST_OF_EACH_KIND} duplicates and {FEWEST_OF_EACH_KIND} others are needed"
         )
     return "\n".join(lines)
+
+
+def _command(folder: str) -> str:
+    from dupdetect.recalibrating import maker_command
+
+    with suppress(DupdetectError):  # of a result without a run.json
+        return maker_command(folder)
+    return "dupdetect dedupe"
+
+
+def _maker(folder: str) -> str:
+    from dupdetect.recalibrating import maker_option
+
+    with suppress(DupdetectError):
+        return maker_option(folder)
+    return ""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
-from dupdetect.atomic import is_empty_folder
-from dupdetect.errors import InputError, OutputExistsError
+from dupdetect.atomic import check_output_file, check_output_folder
+from dupdetect.errors import InputError
 from dupdetect.remote import is_url, lies_in, shown
 
 if TYPE_CHECKING:
@@ -53,22 +54,25 @@ def write_table(
         write_csv(file, columns, rows, excel_safe=excel_safe)
 
 
-def check_free(output: str | Path | None, overwrite: bool, *inputs: str) -> None:
-    """Refuse, before an hour is spent on it, an output that exists, or that holds one of the inputs.
+def check_free(
+    output: str | Path | None,
+    overwrite: bool,
+    *inputs: str,
+    marker: str | None = None,
+    expected: Collection[str] = (),
+) -> None:
+    """Refuse, before an hour is spent on it, an output that holds one of the inputs, or that cannot be written.
 
-    An empty folder is free.
+    marker, expected: as for `atomic_folder`, where the output is a folder.
     """
     if output is None:
         return
-    try:
-        there = Path(output).exists()
-    except OSError as error:  # a name that is too long, say
-        raise InputError(f"{output} cannot be written: {error.strerror}. Name another output.") from None
-    if not there or is_empty_folder(output):
-        return
-    if not overwrite:
-        raise OutputExistsError(output)
-    check_inputs(str(output), *inputs)
+    if os.path.lexists(output) and overwrite:
+        check_inputs(str(output), *inputs)
+    if marker is None:
+        check_output_file(output, overwrite=overwrite)
+    else:
+        check_output_folder(output, marker=marker, expected=expected, overwrite=overwrite)
 
 
 def check_inputs(output: str, *inputs: str) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -130,7 +131,9 @@ def train(
     dupdetect train pairs.parquet -o my-detector --average-with-base 0.5 --min-precision 0.9
     dupdetect train owner/dataset --split train -o my-detector --config training.json --resume
     """
-    check_free(output, overwrite, pairs, config.base)
+    from dupdetect.artifacts import MANIFEST, written_files
+
+    check_free(output, overwrite, pairs, config.base, marker=MANIFEST, expected=written_files(Path(output)))
     # Read when the libraries are imported: their bars for files would stand between our lines.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from dupdetect.training import can_resume, load_splits, train_detector

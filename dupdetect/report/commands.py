@@ -12,10 +12,12 @@ from dupdetect.calibration import Calibration, EstimatedPrecision
 from dupdetect.errors import CalibrationError
 from dupdetect.questions import Questions
 from dupdetect.remote import is_url
+from dupdetect.shell import as_path
 
 __all__ = ["Command", "CommandGroup", "commands"]
 
 _SHIPPED = {"dupdetect-default": (), "dupdetect-fast": ("--fast",)}
+_MEANT_OTHERWISE = ("default", "fast")  # these words of --model mean the shipped ones, and folders need a ./
 _ESTIMATED = "estimated_precision"
 _STANDARD_INPUT = "standard input"
 _OF_INDEX = "detector"  # the folder in that of an index
@@ -57,12 +59,12 @@ def commands(
     if is_url(folder):  # labels are kept in a file beside the folder
         place = PurePosixPath(folder).name
         first = f"Copy {folder} to the folder {place} on this machine. "
-    mine = _path(f"{place}.detector")
-    refit = ["dupdetect", "calibrate", "--from-reviews", _path(place), "--min-precision", "0.9", "-o", mine]
-    if record["model"] not in _SHIPPED:
-        refit += _model(record) if index is None else ["--model", _path(f"{index}/{_OF_INDEX}")]
+    mine = as_path(f"{place}.detector")
+    refit = ["dupdetect", "calibrate", "--from-reviews", as_path(place), "--min-precision", "0.9", "-o", mine]
+    if record["model_from"] is not None or record["model"] not in _SHIPPED:
+        refit += _model(record) if index is None else ["--model", as_path(f"{index}/{_OF_INDEX}")]
     steps = [
-        (f"1. {first}Label pairs, a key each", ["dupdetect", "review", _path(place)]),
+        (f"1. {first}Label pairs, a key each", ["dupdetect", "review", as_path(place)]),
         ("2. Certify a precision from the labels", refit),
     ]
     if index is None:
@@ -73,7 +75,7 @@ def commands(
     else:  # it keeps its detector, so another one makes another index
         again, new = _duplicates(index, record, folder), f"{index}-2"
         points = [point for point in points if point[1] == _ESTIMATED]
-        rebuilt = ["dupdetect", "index", "rebuild", _path(index), _path(new), "--model", mine]
+        rebuilt = ["dupdetect", "index", "rebuild", as_path(index), as_path(new), "--model", mine]
         steps += [("3. Make the index anew with that", rebuilt), ("4. Decide again", _duplicates(new, record, folder))]
     others = ((purpose, [*again, f"--{name.replace('_', '-')}", value]) for purpose, name, value in points)
     return (
@@ -125,7 +127,7 @@ def _python(name: str, value: str, keep: str) -> str:
 
 def _dedupe(questions: Questions, record: Mapping[str, Any], folder: str, model: Sequence[str]) -> list[str]:
     name = questions.table.source.name
-    words = ["dupdetect", "dedupe", "-" if name == _STANDARD_INPUT else _path(name)]
+    words = ["dupdetect", "dedupe", "-" if name == _STANDARD_INPUT else as_path(name)]
     for column in questions.text_columns:
         words += _option("--text", column)
     if questions.id_column is not None:
@@ -140,22 +142,20 @@ def _dedupe(questions: Questions, record: Mapping[str, Any], folder: str, model:
         words += _option(f"--{option.replace('_', '-')}", value)
     if record["excel_safe"]:
         words.append("--excel-safe")
-    return [*words, *model, "-o", _path(folder), "--overwrite"]
+    return [*words, *model, "-o", as_path(folder), "--overwrite"]
 
 
 def _duplicates(index: str, record: Mapping[str, Any], folder: str) -> list[str]:
     safe = ["--excel-safe"] if record["excel_safe"] else []
-    return ["dupdetect", "index", "duplicates", _path(index), *safe, "-o", _path(folder), "--overwrite"]
+    return ["dupdetect", "index", "duplicates", as_path(index), *safe, "-o", as_path(folder), "--overwrite"]
 
 
 def _model(record: Mapping[str, Any]) -> Sequence[str]:
-    """Return the option that names the detector of this run; of one that is not shipped only the name is known."""
-    return _SHIPPED.get(record["model"], ("--model", _path(record["model"])))
-
-
-def _path(path: str) -> str:
-    """Return a path that no program takes for an option."""
-    return f"./{path}" if path.startswith("-") else path
+    """Return the option that names the detector of this run; of one that was made in memory only the name is known."""
+    given = record["model_from"]
+    if given is None:
+        return _SHIPPED.get(record["model"], ("--model", as_path(record["model"])))
+    return "--model", f"./{given}" if given in _MEANT_OTHERWISE else as_path(given)
 
 
 def _option(option: str, value: str) -> list[str]:

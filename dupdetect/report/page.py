@@ -71,6 +71,9 @@ def render_report(result: Result, record: Mapping[str, Any], folder: str) -> str
         "weak_links_total": links_total,
         "possible": possible,
         "possible_total": possible_total,
+        "made_by": "dupdetect index duplicates"
+        if result.questions.table.source.format == "index"
+        else "dupdetect dedupe",
         "reasons": ruled_out(result),
         "clusters_total": len(result.clusters),
     }

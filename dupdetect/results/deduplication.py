@@ -209,11 +209,12 @@ class Deduplication(Frozen):
         if self.possible is None or not len(self.possible):
             return ""
         asked = ", ".join(f"{count:,} at {p}" for p, count in self.run["more_at_lower_precision"].items() if count)
-        pairs = "more pair is a possible duplicate" if len(self.possible) == 1 else "more pairs are possible duplicates"
-        return (
-            f"{len(self.possible):,} {pairs}, an estimated {round(float(self.possible.probability.sum())):,} of them "
-            "right: see possible.csv."
-            + (f" A lower --estimated-precision takes more of them for duplicates: {asked}." if asked else "")
+        count, right = len(self.possible), float(self.possible.probability.sum())
+        pairs = f"{count:,} more pairs are possible duplicates, an estimated {round(right):,} of them right"
+        if count == 1:
+            pairs = f"1 more pair is a possible duplicate, with a probability of {right:.2f}"
+        return f"{pairs}: see possible.csv." + (
+            f" A lower --estimated-precision takes more of them for duplicates: {asked}." if asked else ""
         )
 
     def row_pairs(self) -> Iterator[tuple[int, int, float]]:

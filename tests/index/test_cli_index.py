@@ -50,7 +50,7 @@ def test_add_says_what_became_of_the_rows(folder, call):
     assert out.splitlines() == [
         "4 questions = 4 added + 0 there already",
         "4 added = 3 new texts + 1 repeats + 0 blank",
-        "0 pairs of texts reach the threshold that did not before",
+        "0 more pairs of texts at or above the threshold, before guards rule any out",
         "faq holds 4 questions",
     ]
     (folder / "faq.csv").write_text(FAQ + "5,Where's my parcel?,delivery\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from dupdetect.artifacts import CERTIFICATE
 from dupdetect.calibration import MinPrecision
 from dupdetect.detector import Detector
 from dupdetect.errors import DupdetectError, InputError
-from dupdetect.recalibrating import Recalibrated, is_made_by_a_shipped_one, maker_name, recalibrate
+from dupdetect.recalibrating import Recalibrated, maker_name, maker_option, recalibrate
 from dupdetect.review.candidates import Candidates, Kind
 from dupdetect.review.refit import FEWEST_OF_EACH_KIND
 from dupdetect.review.standing import Standing
@@ -30,6 +29,7 @@ from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.service.pages.forms import PageRoute, read_form
 from dupdetect.service.pages.html import Places, page, redirect
 from dupdetect.service.problems import Problem
+from dupdetect.shell import quoted
 
 __all__ = ["Review", "calibrated_beside", "review_router"]
 
@@ -236,10 +236,9 @@ def _number(precision: str) -> float:
 def _on_the_page(refusal: str, folder: Path) -> str:
     """Return why nothing was certified, with what can be done on this page, or by a command, where it names arguments
     and options that the page does not have."""
-    named = shlex.quote(str(folder))
+    named = quoted(str(folder))
     review = f"`dupdetect review {named} --web --model FOLDER`"
-    model = "" if is_made_by_a_shipped_one(folder) else " --model THAT_MADE_IT"
-    recall = f"`dupdetect calibrate --from-reviews {named}{model} --min-recall 0.9 -o FOLDER`"
+    recall = f"`dupdetect calibrate --from-reviews {named}{maker_option(folder)} --min-recall 0.9 -o FOLDER`"
     for theirs, ours in (
         ("Name its folder with --model", f"Stop this service, and start the page with its folder: {review}"),
         ("Name the detector that made it with --model", f"Stop this service, and start the page with that: {review}"),
