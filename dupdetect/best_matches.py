@@ -2,20 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts
+from dupdetect.guards import GuardedTexts, capitalised_words
 from dupdetect.progress import Progress, silent
 from dupdetect.search import Neighbours, nearest
 
-__all__ = ["best_matches"]
+__all__ = ["as_asked", "best_matches", "score_of"]
 
 _LISTED = 5_000_000  # neighbours in memory at once, each 12 bytes
 
+Score = Callable[[int, NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
+"""Of a query and others, by their forms, and their similarity: what a threshold is compared with."""
+
 Matched = tuple[int, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+
+
+def as_asked(slots: Sequence[int], texts: Sequence[str]) -> tuple[list[int], list[dict[int, str]]]:
+    """Return for each query its round, and for each round its queries: a text for each form.
+
+    slots: the form of each query, -1 for blank ones.  Guards read names by their capital letters, so queries of one
+    form with other names are asked in different rounds, and none has the names of another.
+    """
+    written: dict[int, set[str]] = {}
+    for slot, text in zip(slots, texts, strict=True):
+        written.setdefault(slot, set()).add(text)
+    ways: dict[int, dict[frozenset[str], int]] = {}
+    rounds: list[dict[int, str]] = [{}]
+    round_of = []
+    for slot, text in zip(slots, texts, strict=True):
+        names = capitalised_words(text) if len(written[slot]) > 1 and slot >= 0 else frozenset[str]()
+        known = ways.setdefault(slot, {})
+        number = known.setdefault(names, len(known))
+        round_of.append(number)
+        if slot >= 0:
+            if number == len(rounds):
+                rounds.append({})
+            rounds[number].setdefault(slot, text)
+    return round_of, rounds
+
+
+def score_of(texts: EncodedTexts, known: DistinctTexts, queries: Mapping[int, str]) -> Score:
+    """Return the score of queries, each written as it is asked, beside known texts, written in all ways that are known.
+
+    queries: by their forms.
+    """
+    guards = texts.guards
+    if guards is None:
+        return lambda *pair: pair[-1]
+    ways = dict(zip(known.forms, known.written, strict=True))
+    written = [*(ways.get(form, ()) for form in texts.forms), *((text,) for text in queries.values())]
+    guarded = GuardedTexts([*texts.forms, *(texts.forms[slot] for slot in queries)], written)
+    number = {slot: place for place, slot in enumerate(queries, len(texts.forms))}
+
+    def score(query: int, others: NDArray[np.int64], similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+        fired = guarded.fired(np.full(len(others), number[query]), others)
+        fired[others == query] = False
+        return guards.score(similarity, fired)
+
+    return score
 
 
 def best_matches(
@@ -24,6 +74,7 @@ def best_matches(
     corpus: NDArray[np.int64],
     k: int,
     threshold: float,
+    score: Score,
     progress: Progress,
     find: Callable[..., Neighbours] = nearest,
 ) -> Iterator[Matched]:
@@ -43,17 +94,17 @@ def best_matches(
         together = max(1, _LISTED // depth)
         for part in (queries[start : start + together] for start in range(0, len(queries), together)):
             for query, forms, similarity in texts.nearest(part, corpus, depth, progress, find):
-                score = texts.score(np.full(len(forms), query), forms, similarity)
-                order = np.lexsort((-similarity, -score, forms != query))[:k]
-                order = order[score[order].astype(np.float64) >= threshold]
+                scores = score(query, forms, similarity)
+                order = np.lexsort((-similarity, -scores, forms != query))[:k]
+                order = order[scores[order].astype(np.float64) >= threshold]
                 settled = (
                     len(forms) < depth
                     or float(similarity[-1]) < threshold
-                    or not (score < similarity).any()
-                    or (len(order) == k and score[order[-1]] > similarity[-1])
+                    or not (scores < similarity).any()
+                    or (len(order) == k and scores[order[-1]] > similarity[-1])
                 )
                 if settled:
-                    yield query, forms[order], similarity[order], score[order]
+                    yield query, forms[order], similarity[order], scores[order]
                 else:
                     unsettled.append(query)
         queries = np.array(unsettled, dtype=np.int64)

@@ -26,7 +26,7 @@ from dupdetect.artifacts import (
     written_files,
 )
 from dupdetect.atomic import atomic_folder
-from dupdetect.best_matches import best_matches
+from dupdetect.best_matches import as_asked, best_matches, score_of
 from dupdetect.calibration import Calibration, Criterion, EstimatedPrecision, MaxF1, cap_where
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.deduplicating import deduplicated
@@ -445,8 +445,8 @@ class Detector:
 
         queries, corpus: as the questions of `deduplicate`; `text`, `id`, `corpus_text`, `corpus_id` name their columns.
         A text that stands in the corpus several times is matched once, as the first of its rows. As in `deduplicate`,
-        words that the encoder does not know must be the same on both sides; the notes count what has any. And a name
-        that one row writes with a capital letter is one in all rows with this text.
+        words that the encoder does not know must be the same on both sides; the notes count what has any. The matches
+        of a query are the same whatever else is asked.
         top_k: at most so many for each query, best first; the same text comes before all others, and what a guard fires
         for is not among them unless the threshold is very low.
         """
@@ -460,19 +460,25 @@ class Detector:
         query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
         slots, rows = np.unique(corpus_slot, return_index=True)
         first_row = dict(zip(slots.tolist(), rows.tolist(), strict=True))
-        unique_queries = np.unique(query_slot[query_slot >= 0])
-        by_slot: dict[int, tuple[Match, ...]] = {}
-        find = _nearest(device_of(self.encoder))
-        matched = best_matches(texts, unique_queries, slots[slots >= 0], top_k, calibration.threshold, progress, find)
-        for query, near, similarity, score in matched:
-            probability = np.where(near == query, 1.0, calibration.probability(score))
-            by_slot[query] = tuple(
-                Match(row, known.ids[row], known.texts[row], value, chance)
-                for row, value, chance in zip(
-                    [first_row[slot] for slot in near.tolist()], similarity.tolist(), probability.tolist(), strict=True
+        find, distinct = _nearest(device_of(self.encoder)), DistinctTexts.of(known.texts)
+        round_of, rounds = as_asked(query_slot.tolist(), asked.texts)
+        found_by: dict[tuple[int, int], tuple[Match, ...]] = {}
+        for number, queries in enumerate(rounds):
+            forms = np.array(sorted(queries), dtype=np.int64)
+            score_by = score_of(texts, distinct, queries)
+            reached = (slots[slots >= 0], top_k, calibration.threshold, score_by, progress if number == 0 else silent)
+            for query, near, similarity, score in best_matches(texts, forms, *reached, find):
+                probability = np.where(near == query, 1.0, calibration.probability(score))
+                found_by[query, number] = tuple(
+                    Match(row, known.ids[row], known.texts[row], value, chance)
+                    for row, value, chance in zip(
+                        (first_row[slot] for slot in near.tolist()),
+                        similarity.tolist(),
+                        probability.tolist(),
+                        strict=True,
+                    )
                 )
-            )
-        found = tuple(by_slot.get(slot) or None for slot in query_slot.tolist())
+        found = tuple(found_by.get(key) or None for key in zip(query_slot.tolist(), round_of, strict=True))
         truncated = truncated_texts(self.encoder, texts)
         notes = (
             *(f"Queries: {note}" for note in unread(texts, truncated, query_slot).notes),

@@ -469,6 +469,27 @@ def test_a_pair_is_decided_by_its_own_two_texts_whatever_else_is_in_the_call(det
     assert model.decide([plain, ("", named[0]), (plain[0], named[0])]).guards == ((), (), ())
 
 
+def test_a_query_matches_the_same_whatever_else_is_asked(detector):
+    model = guarded(detector)
+    known = [
+        "why does my colleague Maria have to sign",
+        "where is my parcel now",
+        "Why Does My Colleague Eva have to Sign",
+    ]
+    queries = [
+        "why does my colleague anna have to sign",
+        "why does my colleague Anna have to sign",
+        "WHY DOES MY COLLEAGUE ANNA HAVE TO SIGN",
+        "why does my colleague maria have to sign",
+        "where is my parcel now",
+        "",
+    ]
+    alone = [model.match([query], known)[0] for query in queries]
+    assert [sorted(match.row for match in found or ()) for found in alone] == [[0, 2], [2], [0, 2], [0, 2], [1], []]
+    assert [*model.match(queries, known)] == alone
+    assert [*model.match(queries[::-1], known)] == alone[::-1]
+
+
 @pytest.mark.parametrize("text", ["." * 100_000 + "x", "=" * 100_000, "o Ab " * 20_000, "e\u0301\u0316" * 30_000])
 def test_reading_takes_linear_time(text):
     start = time.process_time()

@@ -22,5 +22,6 @@ English only: in a text of another language hardly a guard fires.
 from __future__ import annotations
 
 from dupdetect.guards.guards import GUARDS, GuardedTexts, Guards
+from dupdetect.guards.names import capitalised_words
 
-__all__ = ["GUARDS", "GuardedTexts", "Guards"]
+__all__ = ["GUARDS", "GuardedTexts", "Guards", "capitalised_words"]
