@@ -157,7 +157,7 @@ def written_files(folder: Path) -> tuple[str, ...]:
         content = _json(folder / MANIFEST)
         files = (*content["files"], *content.get("optional", ()))
         return (MANIFEST, *sorted({MODEL_CARD, CERTIFICATE, *(PurePosixPath(name).parts[0] for name in files)}))
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ()
 
 

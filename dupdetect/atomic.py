@@ -116,9 +116,9 @@ def _final(path: str | Path, *, overwrite: bool) -> Path:
     if os.path.lexists(path) and not overwrite:
         raise OutputExistsError(path)
     final = Path(os.path.realpath(path))
-    if not final.parent.is_dir():
-        raise InputError(f"{path} cannot be written: there is no folder {final.parent}. Make it first.")
     try:
+        if not final.parent.is_dir():
+            raise InputError(f"{path} cannot be written: there is no folder {final.parent}. Make it first.")
         final.lstat()
     except FileNotFoundError:
         pass

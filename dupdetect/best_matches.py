@@ -13,7 +13,7 @@ from dupdetect.guards import GuardedTexts, capitalised_words
 from dupdetect.progress import Progress, silent
 from dupdetect.search import Neighbours, nearest
 
-__all__ = ["as_asked", "best_matches", "score_of"]
+__all__ = ["as_asked", "best_matches", "scores_of"]
 
 _LISTED = 5_000_000  # neighbours in memory at once, each 12 bytes
 
@@ -47,25 +47,33 @@ def as_asked(slots: Sequence[int], texts: Sequence[str]) -> tuple[list[int], lis
     return round_of, rounds
 
 
-def score_of(texts: EncodedTexts, known: DistinctTexts, queries: Mapping[int, str]) -> Score:
-    """Return the score of queries, each written as it is asked, beside known texts, written in all ways that are known.
+def scores_of(texts: EncodedTexts, known: DistinctTexts, rounds: Sequence[Mapping[int, str]]) -> list[Score]:
+    """Return for each round the score of its queries, each written as it is asked, beside known texts, written in all
+    ways that are known.
 
-    queries: by their forms.
+    rounds: of `as_asked`.
     """
     guards = texts.guards
     if guards is None:
-        return lambda *pair: pair[-1]
+        return [lambda *pair: pair[-1]] * len(rounds)
     ways = dict(zip(known.forms, known.written, strict=True))
-    written = [*(ways.get(form, ()) for form in texts.forms), *((text,) for text in queries.values())]
-    guarded = GuardedTexts([*texts.forms, *(texts.forms[slot] for slot in queries)], written)
-    number = {slot: place for place, slot in enumerate(queries, len(texts.forms))}
+    forms, written = list(texts.forms), [ways.get(form, ()) for form in texts.forms]
+    places: list[dict[int, int]] = []
+    for queries in rounds:
+        places.append({slot: place for place, slot in enumerate(queries, len(forms))})
+        forms += [texts.forms[slot] for slot in queries]
+        written += [(text,) for text in queries.values()]
+    guarded = GuardedTexts(forms, written)
 
-    def score(query: int, others: NDArray[np.int64], similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-        fired = guarded.fired(np.full(len(others), number[query]), others)
-        fired[others == query] = False
-        return guards.score(similarity, fired)
+    def score_in(place: Mapping[int, int]) -> Score:
+        def score(query: int, others: NDArray[np.int64], similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+            fired = guarded.fired(np.full(len(others), place[query]), others)
+            fired[others == query] = False
+            return guards.score(similarity, fired)
 
-    return score
+        return score
+
+    return [score_in(place) for place in places]
 
 
 def best_matches(

@@ -271,7 +271,7 @@ def _unheeded_note(texts: EncodedTexts, pairs: SimilarPairs | None, threshold: f
     """Say where the threshold is so low that pairs count although a guard fires for them."""
     if texts.guards is None or texts.guards.rule_out(threshold):
         return ()
-    many = "Pairs"
+    many = "A pair"
     if pairs is not None:
         starts = range(0, len(pairs), _BLOCK)
         blocks = (slice(start, start + _BLOCK) for start in starts)
@@ -279,7 +279,7 @@ def _unheeded_note(texts: EncodedTexts, pairs: SimilarPairs | None, threshold: f
         if not count:
             return ()
         many = "1 pair" if count == 1 else f"{count:,} pairs"
-    verb = "differs" if many == "1 pair" else "differ"
+    verb = "differ" if many.endswith("s") else "differs"
     return (
         f"{many} that {verb} in numbers, a negation, an opposite and the like only "
         f"{'counts' if verb == 'differs' else 'count'} as duplicates: what guards leave of their score, "

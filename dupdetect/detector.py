@@ -26,7 +26,7 @@ from dupdetect.artifacts import (
     written_files,
 )
 from dupdetect.atomic import atomic_folder
-from dupdetect.best_matches import as_asked, best_matches, score_of
+from dupdetect.best_matches import as_asked, best_matches, scores_of
 from dupdetect.calibration import Calibration, Criterion, EstimatedPrecision, MaxF1, cap_where
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.deduplicating import deduplicated
@@ -463,9 +463,8 @@ class Detector:
         find, distinct = _nearest(device_of(self.encoder)), DistinctTexts.of(known.texts)
         round_of, rounds = as_asked(query_slot.tolist(), asked.texts)
         found_by: dict[tuple[int, int], tuple[Match, ...]] = {}
-        for number, queries in enumerate(rounds):
-            forms = np.array(sorted(queries), dtype=np.int64)
-            score_by = score_of(texts, distinct, queries)
+        for number, score_by in enumerate(scores_of(texts, distinct, rounds)):
+            forms = np.array(sorted(rounds[number]), dtype=np.int64)
             reached = (slots[slots >= 0], top_k, calibration.threshold, score_by, progress if number == 0 else silent)
             for query, near, similarity, score in best_matches(texts, forms, *reached, find):
                 probability = np.where(near == query, 1.0, calibration.probability(score))

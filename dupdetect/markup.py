@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["without_markup"]
+__all__ = ["tag_spans", "without_markup"]
 
 # Only names that HTML defines, and the one that Outlook adds: `List<String>` and `List<Integer>` stay different.
 _TAG = re.compile(
@@ -56,12 +56,22 @@ def _unless_prose(element: re.Match[str], content: str, evidence: re.Pattern[str
     return " " if not content.strip() or evidence.search(content) else element[0]
 
 
+def tag_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the tags of HTML are that `without_markup` leaves out: (start, end) of each, in order."""
+    closed = _closed(text)
+    return [tag.span() for tag in _TAG.finditer(text) if _is_markup(tag, closed)]
+
+
+def _closed(text: str) -> set[str]:
+    return {match[2].lower() for match in _TAG.finditer(text) if match[1]}
+
+
+def _is_markup(tag: re.Match[str], closed: set[str]) -> bool:
+    name = tag[2].lower()
+    return bool(tag[1]) or name in closed or name in _ALONE
+
+
 def _without_tags(text: str) -> str:
-    closed = {match[2].lower() for match in _TAG.finditer(text) if match[1]}
-
-    def replaced(tag: re.Match[str]) -> str:
-        name = tag[2].lower()
-        return " " if tag[1] or name in closed or name in _ALONE else tag[0]
-
+    closed = _closed(text)
     doctype = _DOCTYPE.match(text) if closed else None
-    return _TAG.sub(replaced, text[doctype.end() :] if doctype else text)
+    return _TAG.sub(lambda tag: " " if _is_markup(tag, closed) else tag[0], text[doctype.end() :] if doctype else text)

@@ -18,7 +18,7 @@ from dupdetect.errors import ArtifactError, InputError, UnreachableCriterionErro
 from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
-from dupdetect.shell import quoted
+from dupdetect.shell import as_model, quoted
 
 __all__ = ["Recalibrated", "maker_command", "maker_name", "maker_option", "recalibrate"]
 
@@ -82,7 +82,7 @@ def recalibrate(
     for place in (folder, own_folder):
         with atomic_file(place / CERTIFICATE, overwrite=True) as file:
             file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return Recalibrated(own, Path(output), found)
+    return Recalibrated(replace(own, loaded_from=str(own_folder)), Path(output), found)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def maker_option(reviewed: str | Path) -> str:
     record = _run_record(Path(reviewed))
     if _is_shipped(record):
         return ""
-    return f" --model {'THAT_MADE_IT' if record['model_from'] is None else quoted(record['model_from'])}"
+    return f" --model {'THAT_MADE_IT' if record['model_from'] is None else quoted(as_model(record['model_from']))}"
 
 
 def maker_command(reviewed: str | Path) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shlex
 
-__all__ = ["as_path", "quoted"]
+__all__ = ["as_model", "as_path", "quoted"]
+
+_MEANT_OTHERWISE = ("default", "fast")  # these words of --model mean the shipped detectors
 
 
 def as_path(path: str) -> str:
     """Return a path that no program takes for an option."""
     return f"./{path}" if path.startswith("-") else path
+
+
+def as_model(path: str) -> str:
+    """Return the folder of a detector, or its name on the hub, as --model takes it."""
+    return f"./{path}" if path in _MEANT_OTHERWISE else as_path(path)
 
 
 def quoted(path: str) -> str:

@@ -1,18 +1,22 @@
 """Parquet and data frames in, text cells out."""
 
+import contextlib
 import datetime
 import io
 import json
 from decimal import Decimal
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import strategies as st
 from table_files import read
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables import Source, Table, arrow, limits, read_table, table_from_frame
+from dupdetect.tables import Source, Table, arrow, read_table, table_from_frame
+from dupdetect.tables.parquet_footer import values_in
 
 
 class TestParquet:
@@ -93,27 +97,49 @@ class TestFrames:
         assert table.columns == ("id", "text")
         assert table.rows == (("1", "a"), ("2", ""))
 
-    @pytest.mark.parametrize("bytes_at_once", [1, 300, 10**9])
-    def test_lists_of_any_length_are_read_in_parts(self, monkeypatch, bytes_at_once):
-        monkeypatch.setattr(arrow, "_BYTES_AT_ONCE", bytes_at_once)
-        lists = [list(range(row % 7 * 20)) for row in range(60)]
-        file = io.BytesIO()
-        pl.DataFrame({"row": range(60), "of": lists}).write_parquet(file)
-        table = read(file.getvalue(), "export.parquet")
-        assert table.rows == tuple((str(row), json.dumps(of)) for row, of in enumerate(lists))
+    @pytest.mark.parametrize("group", [None, 1, 7])
+    @pytest.mark.parametrize("writer", ["polars", "pyarrow"])
+    def test_the_footer_says_how_many_values_there_are(self, writer, group):
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        lists = [list(range(row % 7)) for row in range(60)]
+        columns = {"row": range(60), "of": lists, "in": [{"a": row, "b": [str(row)] * 2} for row in range(60)]}
+        frame, file = pl.DataFrame(columns), io.BytesIO()
+        if writer == "polars":
+            frame.write_parquet(file, row_group_size=group)
+        else:
+            table = frame.to_arrow().replace_schema_metadata({f"k{n}": "v" * 50 for n in range(40)})
+            parquet.write_table(pyarrow.table(table), file, row_group_size=group, store_schema=True)
+        found = parquet.ParquetFile(io.BytesIO(file.getvalue())).metadata
+        chunks = ((group, column) for group in range(found.num_row_groups) for column in range(found.num_columns))
+        expected = sum(found.row_group(group).column(column).num_values for group, column in chunks)
+        assert values_in(file.getvalue()) == expected
+        rows = read(file.getvalue(), "export.parquet").rows
+        assert [(row[0], row[1]) for row in rows] == [(str(row), json.dumps(of)) for row, of in enumerate(lists)]
 
-    def test_lists_that_unpack_to_too_much_are_refused_before_all_are_there(self, monkeypatch):
+    @hypothesis.given(st.binary(max_size=60), st.integers(0, 80))
+    def test_a_damaged_footer_is_refused(self, noise, place):
         file = io.BytesIO()
-        pl.DataFrame({"of": [[0] * 1_000_000] * 20}).write_parquet(file)
+        pl.DataFrame({"of": [[1, 2], [3]]}).write_parquet(file)
+        content = bytearray(file.getvalue())
+        content[-8 - place : -8 - place + len(noise)] = noise
+        with contextlib.suppress(ValueError):
+            assert isinstance(values_in(bytes(content)), int)
+        with contextlib.suppress(InputError):
+            read(bytes(content), "export.parquet")
+
+    def test_lists_that_hold_too_much_are_refused_before_they_are_read(self, monkeypatch):
+        file = io.BytesIO()
+        pl.DataFrame({"of": [[0]] * 1000 + [[0] * 1_000_000] * 20}).write_parquet(file)
         assert len(file.getvalue()) < 100_000
-        monkeypatch.setattr(limits, "LARGEST_CONTENT", 20_000_000)
-        asked = []
-        collect = pl.LazyFrame.collect
-        monkeypatch.setattr(pl.LazyFrame, "collect", lambda lazy: asked.append(collect(lazy)) or asked[-1])
-        monkeypatch.setattr(arrow, "_BYTES_AT_ONCE", 10_000_000)
-        with pytest.raises(InputError, match="unpacks to more than 20,000,000 bytes"):
+        monkeypatch.setattr(arrow, "MOST_CELLS", 20_000_000)
+
+        def refuse(*_, **__):
+            raise AssertionError("it was read")
+
+        monkeypatch.setattr(pl.LazyFrame, "slice", refuse)
+        with pytest.raises(InputError, match="holds 20,001,000 values, those in lists each counted; 20,000,000 is"):
             read(file.getvalue(), "export.parquet")
-        assert max(frame.estimated_size() for frame in asked) < 17_000_000
 
     def test_short_floats_have_the_digits_that_they_had(self):
         pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
@@ -130,6 +156,36 @@ class TestFrames:
         ]
         for frame in frames:
             assert table_from_frame(frame).rows == (("0.1",), ("",)), frame
+
+    def test_other_columns_of_dicts_stay_as_they_were(self):
+        pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+        moment = datetime.datetime(2024, 5, 6)
+        for values, cells in (
+            (pandas.Index([1, "y"]), ("1", "y")),
+            (pandas.DatetimeIndex([moment]), ("2024-05-06T00:00:00",)),
+            (pyarrow.array([moment]), ("2024-05-06T00:00:00",)),
+            (pl.Series([moment]), ("2024-05-06T00:00:00",)),
+            (pyarrow.array([Decimal("1.50")], pyarrow.decimal256(40, 2)), ("1.50",)),
+        ):
+            assert table_from_frame({"a": values}).rows == tuple((cell,) for cell in cells)
+        with pytest.raises(InputError, match="A dict of tables was handed in"):
+            table_from_frame({"train": pandas.DataFrame({"a": ["b"]})})
+
+    def test_blocks_of_several_types_keep_their_values(self):
+        blocks = [
+            pl.DataFrame({"id": [9007199254740993], "x": pl.Series([0.1], dtype=pl.Float32), "on": [True]}),
+            pl.DataFrame({"x": [0.5], "id": [2.5], "on": ["yes"]}),
+            pl.DataFrame({"id": [None], "x": [None], "on": [datetime.datetime(2024, 5, 6)]}),
+        ]
+        table = arrow.arrow_table_of_blocks(blocks, Source("blocks", "frame"))
+        assert table.columns == ("id", "x", "on")
+        assert table.rows == (
+            ("9007199254740993", "0.1", "true"),
+            ("2.5", "0.5", "yes"),
+            ("", "", "2024-05-06T00:00:00.000000"),
+        )
+        with pytest.raises(InputError, match="has the columns id, x, on, and another id, x"):
+            arrow.arrow_table_of_blocks([blocks[0], blocks[0].select("id", "x")], Source("blocks", "frame"))
 
     def test_pyarrow(self):
         pyarrow = pytest.importorskip("pyarrow")

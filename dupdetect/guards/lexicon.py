@@ -10,7 +10,9 @@ import itertools
 __all__ = [
     "ALTERNATIVES",
     "LISTED",
+    "MULTIPLIERS",
     "NEGATIONS",
+    "NUMBERED",
     "NUMBER_WORDS",
     "OPPOSITES",
     "SAME_NAMES",
@@ -76,6 +78,19 @@ TENS = _words("twenty thirty forty fifty sixty seventy eighty ninety")
 
 SCALES = _words("hundred thousand million billion")
 """A number before one of these is multiplied."""
+
+MULTIPLIERS = _words("twice thrice")
+"""Number words that are no part of a longer number."""
+
+NUMBERED = _words(
+    """
+    order invoice ticket case account flight room reference ref id serial part item phone telephone mobile number
+    booking reservation transaction tracking policy contract bill customer claim request version model po rma product
+    article train bus house flat apartment card licence license passport parcel shipment delivery receipt membership
+    member
+    """
+)
+"""What is called by a number: the "no." of order no. 5512 negates nothing."""
 
 VERSION_WORDS = _words("v ver version versions release releases build builds firmware")
 """Where a text has one, its numbers with a point are versions: 4.10 comes after 4.9."""

@@ -8,7 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from dupdetect.guards.lexicon import LISTED, NEGATIONS, NUMBER_WORDS, SCALES, SMALL_WORDS, TENS, UNITS, VERSION_WORDS
+from dupdetect.guards.lexicon import (
+    LISTED,
+    MULTIPLIERS,
+    NEGATIONS,
+    NUMBER_WORDS,
+    NUMBERED,
+    SCALES,
+    SMALL_WORDS,
+    TENS,
+    UNITS,
+    VERSION_WORDS,
+)
 from dupdetect.guards.names import capitalised_words
 from dupdetect.text import canonical
 
@@ -18,10 +29,9 @@ _ARROW = re.compile(r"(?<![-=])[-=]+>|\u2192|\u21d2")
 # Words with inner apostrophes and hyphens; numbers with inner points and commas.
 _TOKEN = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|(?<![\w.,])[.,]\d+|\d+(?:[.,]\d+)*")
 # 1,200 and 1,200,000; and as India writes it, 1,00,000.
-_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?")
+_GROUPED = re.compile(r"[1-9]\d*(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?")
 _LEADING_ZEROS = re.compile(r"^0+(?=\d)")
 _DECIMAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
-_SHORTEST_NUMBER = 3  # digits of one that is called by its number: order no. 5512
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +39,9 @@ class Reading:
     """A text as guards see it.
 
     numbers: one form for 5, 05 and 5.00, for 0.5, .5 and 0,50, for 1,200 and 1200, 1,00,000 and 100000; numbers in
-    words too, such as twenty-five and 10 thousand. Beside a word of `lexicon.VERSION_WORDS` 4.1 and 4.10 are two.
-    negated: an odd number of negations; "or not" is none, nor is the "no" of order no. 5512.
+    words too, such as twenty-five, two hundred and fifty, and 10 thousand. Beside a word of `lexicon.VERSION_WORDS` 4.1
+    and 4.10 are two.
+    negated: an odd number of negations; "or not" at the end is none, nor is the "no" of order no. 5512.
     listed: words of `lexicon.LISTED`.
     frame: all other words but small ones, with the plural s off. Two texts with one frame differ in nothing else.
     names: by their capital letters, with the plural s off; listed words too.
@@ -98,34 +109,48 @@ def _numbers_and_others(tokens: Sequence[str]) -> tuple[frozenset[str], list[int
 def _number_at(tokens: Sequence[str], place: int) -> tuple[str | None, int]:
     """Return the number that begins at a place, and where it ends; None and the next place where there is none.
 
-    Twenty five is one number, and so are 10 thousand and two hundred thousand. One is a number there alone: elsewhere
-    it is a pronoun more often.
+    Twenty five is one number, and so are 10 thousand, two hundred thousand, and two hundred and fifty. One is a number
+    there alone: elsewhere it is a pronoun more often.
     """
     token, end = tokens[place], place + 1
     following = tokens[end] if end < len(tokens) else ""
     if token[0].isdigit():
         number = token
+    elif token in TENS and following in UNITS:
+        number, end = str(int(NUMBER_WORDS[token]) + int(UNITS[following])), end + 1
     elif token in NUMBER_WORDS:
         number = NUMBER_WORDS[token]
-        if token in TENS and following in UNITS:
-            number, end = str(int(number) + int(UNITS[following])), end + 1
     elif token in UNITS and following in SCALES:  # all others of the units are number words
         number = "1"
     else:
         return None, end
-    while end < len(tokens) and tokens[end] in SCALES and _DECIMAL.fullmatch(number):
+    while True:
+        if tokens[end - 1] == "hundred" and number.isdigit():
+            rest, rest_end = _below_hundred(tokens, end + (tokens[end : end + 1] == ["and"]))
+            if rest:
+                number, end = str(int(number) + rest), rest_end
+        if end == len(tokens) or tokens[end] not in SCALES or not _DECIMAL.fullmatch(number):
+            return number, end
         number, end = format((Decimal(number) * int(NUMBER_WORDS[tokens[end]])).normalize(), "f"), end + 1
-    return number, end
+
+
+def _below_hundred(tokens: Sequence[str], place: int) -> tuple[int, int]:
+    """Return the number in words that begins at a place, 1 to 99, and where it ends; 0 where there is none."""
+    token, following = (tokens[at] if at < len(tokens) else "" for at in (place, place + 1))
+    if token in TENS and following in UNITS:
+        return int(NUMBER_WORDS[token]) + int(UNITS[following]), place + 2
+    value = int(UNITS.get(token) or NUMBER_WORDS.get(token, "0"))
+    return (value, place + 1) if value < 100 and token not in MULTIPLIERS else (0, place)
 
 
 def _negates(tokens: Sequence[str], place: int) -> bool:
-    """Tell whether a negation at this place is one: not in "or not", nor in "order no. 5512"."""
+    """Tell whether a negation at this place is one: not in "... or not", "whether or not", and "order no. 5512"."""
     before = tokens[place - 1] if place else ""
     after = tokens[place + 1] if place + 1 < len(tokens) else ""
-    if tokens[place] == "not":
-        return before != "or"
-    if tokens[place] == "no":
-        return before in {"", *SMALL_WORDS} or not (after.isdecimal() and len(after) >= _SHORTEST_NUMBER)
+    if tokens[place] == "not" and before == "or":
+        return bool(after) and "whether" not in tokens[:place]
+    if tokens[place] == "no" and before in NUMBERED:
+        return not after[:1].isdigit()
     return True
 
 
@@ -154,7 +179,7 @@ def _number(token: str, versions: bool) -> str:
     if _GROUPED.fullmatch(token):
         token = token.replace(",", "")
     elif token.count(",") + token.count(".") > 1:
-        return _LEADING_ZEROS.sub("", token)
+        return _LEADING_ZEROS.sub("", token.replace(",", "."))
     whole, point, fraction = token.replace(",", ".").partition(".")
     whole = _LEADING_ZEROS.sub("", whole or "0")
     if point and fraction.isdecimal() and not (versions and fraction.strip("0")):

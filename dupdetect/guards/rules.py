@@ -24,10 +24,12 @@ def numbers_differ(first: Words, second: Words) -> bool:
 def opposites_differ(first: Words, second: Words) -> bool:
     """Tell whether a text has a word, the other its opposite, and neither has both.
 
-    "upload and download" has both, in whatever forms: so has "uploading and downloading".
+    "upload and download" has both, in whatever forms: so has "uploading and downloading". Words that both texts have do
+    not count: "stop before the end" and "start before the end" are opposites.
     """
+    only_first, only_second = first - second, second - first
     for one, other in OPPOSITES:
-        sides = [(not words.isdisjoint(one), not words.isdisjoint(other)) for words in (first, second)]
+        sides = [(not words.isdisjoint(one), not words.isdisjoint(other)) for words in (only_first, only_second)]
         if sides in ([(True, False), (False, True)], [(False, True), (True, False)]):
             return True
     return False

@@ -145,8 +145,10 @@ class IndexStore:
                 self._begin(self._writer)
                 try:
                     yield self._writer
-                except FileNotFoundError:  # a reader's may have been replaced meanwhile, a writer's not
-                    raise self.without_vectors() from None
+                except FileNotFoundError as error:
+                    if error.filename is None or Path(error.filename).parent != self.folder:
+                        raise
+                    raise self.without_vectors() from None  # a reader's may have been replaced meanwhile, but not ours
                 self._writer.execute("UPDATE state SET version = version + 1")
 
     def _begin(self, connection: sqlite3.Connection) -> None:
@@ -167,7 +169,13 @@ class IndexStore:
             self._check_file()
             if self._idle:
                 return self._idle.pop()
-        return self._connect("ro")
+        connection = self._connect("ro")
+        try:
+            self._check_file()  # once more: it is this one that was opened
+        except ArtifactError:
+            connection.close()
+            raise
+        return connection
 
     def _check_file(self) -> None:
         """Raise ArtifactError where another index has been put in the place of the one that was opened: what is known

@@ -12,12 +12,11 @@ from dupdetect.calibration import Calibration, EstimatedPrecision
 from dupdetect.errors import CalibrationError
 from dupdetect.questions import Questions
 from dupdetect.remote import is_url
-from dupdetect.shell import as_path
+from dupdetect.shell import as_model, as_path
 
 __all__ = ["Command", "CommandGroup", "commands"]
 
 _SHIPPED = {"dupdetect-default": (), "dupdetect-fast": ("--fast",)}
-_MEANT_OTHERWISE = ("default", "fast")  # these words of --model mean the shipped ones, and folders need a ./
 _ESTIMATED = "estimated_precision"
 _STANDARD_INPUT = "standard input"
 _OF_INDEX = "detector"  # the folder in that of an index
@@ -155,7 +154,7 @@ def _model(record: Mapping[str, Any]) -> Sequence[str]:
     given = record["model_from"]
     if given is None:
         return _SHIPPED.get(record["model"], ("--model", as_path(record["model"])))
-    return "--model", f"./{given}" if given in _MEANT_OTHERWISE else as_path(given)
+    return "--model", as_model(given)
 
 
 def _option(option: str, value: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,13 @@ import numpy as np
 from dupdetect.errors import EmptyInputError, InputError
 from dupdetect.tables.cells import table_of_columns, table_of_parts, text_of_column
 from dupdetect.tables.limits import MOST_CELLS, check_unpacked
+from dupdetect.tables.parquet_footer import values_in
 from dupdetect.tables.table import Source, Table
 
 if TYPE_CHECKING:
     import polars as pl
 
 _ROWS_AT_ONCE = 100_000  # each time, the pages before these rows are gone through again
-_BYTES_AT_ONCE = 64_000_000  # of rows with lists in them, of which one alone can hold millions of values
 _OBJECTS_AT_ONCE = 10_000
 
 
@@ -29,7 +30,7 @@ def read_parquet(content: bytes, name: str, sha256: str) -> Table:
         names = lazy.collect_schema().names()
         if not names:
             raise EmptyInputError(f"{name} has no columns. Export it again.")
-        return table_of_parts(names, _parquet_parts(lazy, names, name), Source(name, "parquet", sha256))
+        return table_of_parts(names, _parquet_parts(lazy, names, name, content), Source(name, "parquet", sha256))
     except InputError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
@@ -37,7 +38,7 @@ def read_parquet(content: bytes, name: str, sha256: str) -> Table:
         raise InputError(f"{name} is no readable Parquet file ({reason}). Export it again.") from error
 
 
-def _parquet_parts(lazy: pl.LazyFrame, names: Sequence[str], name: str) -> Iterator[list[list[str]]]:
+def _parquet_parts(lazy: pl.LazyFrame, names: Sequence[str], name: str, content: bytes) -> Iterator[list[list[str]]]:
     """Yield the cells of all columns, part by part, so that a bomb is found before it has gone off."""
     import polars as pl
 
@@ -47,18 +48,22 @@ def _parquet_parts(lazy: pl.LazyFrame, names: Sequence[str], name: str) -> Itera
             f"{name} has {rows:,} rows of {len(names):,} columns; {MOST_CELLS:,} cells is the limit for Parquet. "
             "Write only the columns that are needed, or part of the rows."
         )
-    nested = any(kind.is_nested() for kind in lazy.collect_schema().dtypes())
-    size = start = 0
-    count = 1 if nested else _ROWS_AT_ONCE
-    while start < rows:
-        part = lazy.slice(start, count).collect()
-        start += count
-        read = int(part.estimated_size())  # a text that is stored once for many rows counts for each of them
-        size += read
+    _check_values(content, name)
+    size = 0
+    for start in range(0, rows, _ROWS_AT_ONCE):
+        part = lazy.slice(start, _ROWS_AT_ONCE).collect()
+        size += int(part.estimated_size())  # a text that is stored once for many rows counts for each of them
         check_unpacked(name, size)
         yield from _parts(part)
-        if nested:
-            count = max(1, min(2 * count, _ROWS_AT_ONCE, count * _BYTES_AT_ONCE // max(read, 1)))
+
+
+def _check_values(content: bytes, name: str) -> None:
+    values = values_in(content)
+    if values > MOST_CELLS:
+        raise InputError(
+            f"{name} holds {values:,} values, those in lists each counted; {MOST_CELLS:,} is the limit for Parquet. "
+            "Write only the columns that are needed, or part of the rows."
+        )
 
 
 def arrow_table(frame: Any, source: Source) -> Table:
@@ -66,26 +71,28 @@ def arrow_table(frame: Any, source: Source) -> Table:
 
 
 def arrow_table_of_blocks(blocks: Sequence[Any], source: Source) -> Table:
-    """Return the table of rows that follow one another. blocks: at least one, of the same columns, whose types may
-    differ as far as one of them holds what the others do, such as whole numbers and fractions."""
+    """Return the table of rows that follow one another, each value as text as its own block has it.
+
+    blocks: at least one; all with the same columns, in whatever order and of whatever types.
+    """
     import polars as pl
 
     try:
         frames = [block if isinstance(block, pl.DataFrame) else pl.DataFrame(block) for block in blocks]
-        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed")
-        if not frame.width:
+        names = frames[0].columns
+        if other := next((frame.columns for frame in frames if sorted(frame.columns) != sorted(names)), None):
+            raise InputError(
+                f"One part of the {source.name} has the columns {', '.join(names)}, and another "
+                f"{', '.join(other)}. Give all the same."
+            )
+        if not names:
             return table_of_columns([], [], source)
-        return table_of_parts(frame.columns, _parts(frame), source)
+        return table_of_parts(names, chain.from_iterable(_parts(frame.select(names)) for frame in frames), source)
     except InputError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
         reason = str(error).partition("\n")[0]
         raise InputError(f"The {source.name} cannot be read ({reason}). Rename or convert its columns.") from error
-
-
-def arrow_cells(values: Any, source: Source) -> list[str]:
-    """Return the cells of one column, a series of polars or an array of pyarrow."""
-    return [row[0] for row in arrow_table({"": values}, source).rows]
 
 
 def _parts(frame: pl.DataFrame) -> Iterator[list[list[str]]]:

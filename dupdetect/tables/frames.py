@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from dupdetect.errors import InputError
-from dupdetect.tables.arrow import arrow_cells, arrow_table, arrow_table_of_blocks
+from dupdetect.tables.arrow import arrow_table, arrow_table_of_blocks
 from dupdetect.tables.cells import table_of_columns, text_of, text_of_column
 from dupdetect.tables.json_lines import cells_of_records
 from dupdetect.tables.table import Source, Table
 
-# By the names of pandas' types, for a list makes numbers with more digits of them.
+# By the names that pandas, polars and pyarrow give their types, for Python's own numbers have more digits.
 _SHORT_FLOATS: dict[str, type[np.floating[Any]]] = {
-    "float16": np.float16, "halffloat[pyarrow]": np.float16, "float32": np.float32, "float[pyarrow]": np.float32,
-}  # fmt: skip
+    **dict.fromkeys(("float16", "halffloat[pyarrow]", "halffloat"), np.float16),
+    **dict.fromkeys(("float32", "float[pyarrow]", "float"), np.float32),
+}
 
 
 def is_arrow_column(values: object) -> bool:
@@ -90,15 +91,16 @@ def _ray_table(dataset: Any, source: Source) -> Table:
 
 
 def _cells_of_sequence(values: Any) -> list[str]:
-    if hasattr(values, "column_names") or isinstance(values, Mapping):
+    if hasattr(values, "column_names") or hasattr(values, "columns") or isinstance(values, Mapping):
         raise InputError("A dict of tables was handed in, such as all splits of a dataset. Hand in one of them.")
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InputError(f"Each column must be a list of values, not {reprlib.repr(values)}. Put it in a list.")
     if hasattr(values, "iloc"):
         return _cells_of_pandas(values)
-    if hasattr(values, "to_frame") or is_arrow_column(values):
-        return arrow_cells(values, Source(_kind(values), "frame"))
-    return text_of_column(values)
+    short = _SHORT_FLOATS.get(str(getattr(values, "dtype", getattr(values, "type", ""))).lower())
+    if short is not None:
+        return text_of_column(None if value is None else short(value) for value in plain_values(values))
+    return text_of_column(plain_values(values))
 
 
 def _cells_of_pandas(series: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from made_up_questions import unhurried
@@ -58,3 +59,34 @@ def test_white_space_of_any_length_is_shown_in_no_time():
         shown = shown_text(text, longest=None)
         assert time.process_time() - start < 2
         assert "".join(piece for piece, _ in shown.pieces).split() == text.split()
+
+
+def marked(text, other):
+    return [piece for piece, is_marked in shown_text(text, other).pieces if is_marked]
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "differ"),
+    [
+        (
+            "<p>How do I <b>reset</b> my password?</p><p>Thanks</p>",
+            "<p>How can I <b>reset</b> my password?</p>",
+            ["do", "Thanks"],
+        ),
+        ("List<String> of names", "List<Integer> of names", ["List<String>"]),
+        ("the <video> tag", "the <audio> tag", ["<video>"]),
+        ("mail to <anna@x.com> please", "mail to <bob@x.com> please", ["<anna@x.com>"]),
+        ("if x < 5 and y > 2", "if x < 6 and z > 2", ["5", "y"]),
+        ("I use AT&amp;T now", "I use AT&amp;T here", ["now"]),
+        ("it&#39;s a foo&nbsp;bar today", "it&#39;s a foo&nbsp;bar", ["today"]),
+        ("use <b>red</b> <i>ink</i> here", "use <b>blue</b> <i>pens</i> here", ["red</b> <i>ink"]),
+    ],
+)
+def test_words_of_html_are_told_from_its_tags(text, other, differ):
+    assert marked(text, other) == differ
+    assert "".join(piece for piece, _ in shown_text(text, other).pieces) == text
+
+
+def test_words_that_one_has_are_those_that_a_reader_sees():
+    assert only_in("<p>How do I <b>reset</b> it?</p><br>Bye", "<p>How can I <b>reset</b> it?</p>") == ("do", "bye")
+    assert only_in("use &lt;div&gt; here", "use &lt;span&gt; here") == ("div",)
