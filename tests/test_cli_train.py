@@ -219,7 +219,10 @@ def test_outputs_that_are_there(trained, place, capsys, tmp_path):
         ([], "no usable pairs"),
         ([("a b c", "d e f", 1)] * 3, "would be empty"),
         ([(f"how is thing {n}", f"what is thing {n}", 1) for n in range(400)], "pairs of both labels"),
-        ([(f"how is thing {n}", f"what is thing {n}", n % 2) for n in range(150)], "Too few labelled pairs"),
+        (
+            [(f"how is thing {n}", f"what is thing {n}", n % 2) for n in range(150)],
+            "4 duplicates and 11 others, and at least 20",
+        ),
     ],
 )
 def test_too_few_pairs_or_one_label(place, capsys, tmp_path, rows, message):

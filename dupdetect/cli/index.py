@@ -19,8 +19,8 @@ from dupdetect.cli.options import (
     excel_option,
     json_option,
     load_detector,
+    local_name,
     model_options,
-    output_name,
     overwrite_option,
     point_options,
     say_cache_use,
@@ -54,7 +54,7 @@ def index() -> None:
     """
 
 
-index_argument = click.argument("folder", metavar="INDEX")
+index_argument = click.argument("folder", metavar="INDEX", callback=local_name)
 
 
 @index.command(short_help="Add questions; make the index if it is not there.")
@@ -223,7 +223,8 @@ def classify(folder: str, text: str, top: int, outsiders: float, as_json: bool) 
         return
     if found.outsiders is None:
         click.echo(
-            f"Note: {classes:,} classes are too few to tell what outsiders reach, so only a duplicate gets a class. "
+            f"Note: {classes:,} {'class is' if classes == 1 else 'classes are'} too few to tell what outsiders reach, "
+            "so only a duplicate gets a class. "
             f"There must be {math.ceil(1 / outsiders - 1 - 1e-9):,}, or a higher share (--outsiders).",
             err=True,
         )
@@ -236,7 +237,7 @@ def classify(folder: str, text: str, top: int, outsiders: float, as_json: bool) 
 
 @index.command(short_help="Find the duplicates among all questions.")
 @index_argument
-@click.option("-o", "--output", metavar="DIR", callback=output_name, help="Write what `dupdetect dedupe` writes.")
+@click.option("-o", "--output", metavar="DIR", callback=local_name, help="Write what `dupdetect dedupe` writes.")
 @click.option(
     "--estimated-precision",
     type=click.FloatRange(0, 1),
@@ -410,8 +411,8 @@ def info(folder: str, as_json: bool) -> None:
         f"{counts['blank']:,} blank",
         f"classes    {counts['classes']:,}, of {counts['labelled']:,} questions with a label",
         f"pairs      {counts['pairs']:,} of different texts at or above the threshold, before guards rule any out",
-        f"decisions  {counts['told_apart']:,} pairs told apart, {counts['merged']:,} merged, {counts['survivors']:,} "
-        "texts chosen to stay",
+        f"decisions  {counts['told_apart']:,} {'pair' if counts['told_apart'] == 1 else 'pairs'} told apart, "
+        f"{counts['merged']:,} merged, {counts['survivors']:,} texts chosen to stay",
         f"detector   {detector.name}, threshold {calibration.threshold:.4f}: {calibration.criterion}",
     ]
     click.echo(printable("\n".join(lines)))
@@ -486,7 +487,9 @@ def _list_clusters(folder: str, as_json: bool) -> None:
             line = f"merged by a person: {first} with {second}, similarity {similarity:.3f}"
             click.echo(printable(f"   {_one_line(line)}"))
     rows = sum(len(cluster.members) for cluster in clusters)
-    click.echo(f"{len(clusters):,} clusters of {rows:,} questions", err=True)
+    from dupdetect.results.cells import counted
+
+    click.echo(f"{counted(len(clusters), 'cluster')} of {counted(rows, 'question')}", err=True)
 
 
 def _line(hit: Hit) -> str:

@@ -13,6 +13,7 @@ from dupdetect.cli.options import (
     device_option,
     json_option,
     load_detector,
+    local_name,
     output_name,
     overwrite_option,
     pair_options,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     help="With --from-reviews: the detector folder that made OUT_DIR, where it was not a shipped one.",
 )
 @click.option(
-    "-o", "--output", required=True, metavar="FOLDER", callback=output_name, help="Where the calibrated detector goes."
+    "-o", "--output", required=True, metavar="FOLDER", callback=local_name, help="Where the calibrated detector goes."
 )
 @criterion_options
 @pair_options

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dupdetect.cli.terminal import printable
+from dupdetect.remote import is_url, shown
 
 if TYPE_CHECKING:
     from dupdetect.calibration import Criterion
@@ -28,6 +29,7 @@ __all__ = [
     "excel_option",
     "json_option",
     "load_detector",
+    "local_name",
     "model_options",
     "output_name",
     "overwrite_option",
@@ -115,6 +117,14 @@ def output_name(context: click.Context, parameter: click.Parameter, output: str 
     if output is not None and any(unicodedata.category(character) == "Cc" for character in output):
         raise click.BadParameter(f"{output!r} has a control character. Choose another name.", context, parameter)
     return output
+
+
+def local_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
+    """Return the name of an output on this machine, or of an index; wrong usage for a URL, and what `output_name`
+    refuses."""
+    if output is not None and is_url(output):
+        raise click.BadParameter(f"{shown(output)!r} is a URL, and must be on this machine.", context, parameter)
+    return output_name(context, parameter, output)
 
 
 def csv_name(context: click.Context, parameter: click.Parameter, output: str | None) -> str | None:

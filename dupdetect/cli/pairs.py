@@ -18,8 +18,8 @@ from dupdetect.cli.options import (
     excel_option,
     json_option,
     load_detector,
+    local_name,
     model_options,
-    output_name,
     overwrite_option,
     pair_options,
     point_options,
@@ -100,7 +100,7 @@ def score(
 
 @click.command(short_help="Split labelled pairs so that no question leaks.")
 @click.argument("pairs")
-@click.option("-o", "--output", required=True, metavar="DIR", callback=output_name, help="Output folder.")
+@click.option("-o", "--output", required=True, metavar="DIR", callback=local_name, help="Output folder.")
 @click.option("--seed", default=0, show_default=True, help="Another seed puts groups into other splits.")
 @pair_options
 @table_options

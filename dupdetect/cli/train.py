@@ -14,7 +14,7 @@ import click
 from dupdetect.cli.options import (
     criterion_options,
     json_option,
-    output_name,
+    local_name,
     overwrite_option,
     pair_options,
     table_options,
@@ -92,7 +92,7 @@ config_options = together(
 @click.command(short_help="Fine-tune a model on labelled pairs.")
 @click.argument("pairs")
 @click.option(
-    "-o", "--output", required=True, metavar="MODEL", callback=output_name, help="Where the trained detector goes."
+    "-o", "--output", required=True, metavar="MODEL", callback=local_name, help="Where the trained detector goes."
 )
 @config_options
 @criterion_options

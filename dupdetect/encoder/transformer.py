@@ -75,12 +75,12 @@ class TransformerEncoder:
                 model_kwargs={"use_safetensors": True},
             )
         except (OSError, ValueError, RuntimeError, KeyError, AssertionError) as error:
-            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             what = f"{name_or_path} cannot be loaded as a sentence-transformers model"
             if not here:
                 what = f"There is no folder {name_or_path}, and as the name of a model on the hub it cannot be loaded"
             raise ArtifactError(
-                f"{what}: {first_line} Name a folder on this machine, or a model on the hub that can be reached."
+                f"{what}: {first_line}. Name a folder on this machine, or a model on the hub that can be reached."
             ) from None
         return cls(model)
 

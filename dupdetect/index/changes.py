@@ -97,7 +97,7 @@ def remove(connection: sqlite3.Connection, folder: Path, ids: Sequence[str]) -> 
         if row is not None:
             found[name] = row
     if len(found) < len(ids):
-        raise no_question(folder, [name for name in ids if name not in found])
+        raise no_question(folder, [name for name in ids if name not in found], " Nothing was changed.")
     connection.executemany("DELETE FROM questions WHERE number = ?", ((number,) for number, _ in found.values()))
     gone = [
         (form,)
@@ -184,10 +184,10 @@ def delete_unused_files(store: IndexStore) -> None:
     delete_earlier(store.folder, number)
 
 
-def no_question(folder: Path, ids: Sequence[str]) -> InputError:
-    """Return the error for ids that are not there."""
+def no_question(folder: Path, ids: Sequence[str], then: str = "") -> InputError:
+    """Return the error for ids that are not there.  then: what became of that."""
     more = f", nor with {len(ids) - 1:,} others of those that were named" if len(ids) > 1 else ""
-    return InputError(f"The index {folder} has no question with the id {ids[0]!r}{more}. Nothing was changed.")
+    return InputError(f"The index {folder} has no question with the id {ids[0]!r}{more}.{then}")
 
 
 def _there(connection: sqlite3.Connection, folder: Path, rows: Rows) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ from dupdetect.index.stored import form_hash
 from dupdetect.progress import Progress, silent
 from dupdetect.results import Deduplication, Explanation
 from dupdetect.review.candidates import pair_key
+from dupdetect.shell import quoted
 from dupdetect.text import canonical
 
 __all__ = ["QuestionIndex"]
@@ -278,7 +280,7 @@ class QuestionIndex:
         until as many are unused as are used; then a file without them takes its place. Where it must be gone at once,
         `rebuild` makes an index in which there never was one; delete the old folder then.
         """
-        if isinstance(ids, str | bytes):
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise InputError(f"ids must be a list of ids, not {ids!r}. Put it in a list.")
         names = list(dict.fromkeys(map(id_of, ids)))
         with self._store.writing() as connection:
@@ -301,16 +303,17 @@ class QuestionIndex:
             if changes.is_merged(connection, *forms):
                 raise InputError(
                     f"The questions {id_a!r} and {id_b!r} have been merged, and cannot be told apart too. If they do "
-                    f"not ask the same, take that back first: forget_merge({id_a!r}, {id_b!r}), or `dupdetect index "
-                    "merge --undo`."
+                    f"not ask the same, take that back first: forget_merge({id_a!r}, {id_b!r}), or "
+                    f"`{self._undo('merge', id_a, id_b)}`."
                 )
             changes.tell_apart(connection, pair_key(*forms))
 
     def forget(self, id_a: str, id_b: str) -> bool:
         """Undo `unmerge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            key = pair_key(*self._two_forms(connection, id_a, id_b))
-            return connection.execute("DELETE FROM told_apart WHERE key = ?", (key,)).rowcount > 0
+            first, second = self._form(connection, id_a), self._form(connection, id_b)
+            key = pair_key(first, second)
+            return first != second and connection.execute("DELETE FROM told_apart WHERE key = ?", (key,)).rowcount > 0
 
     def merge(self, id_a: str, id_b: str) -> None:
         """Remember that two questions ask the same: the pair counts from now on, whatever its similarity and the
@@ -327,15 +330,16 @@ class QuestionIndex:
             if connection.execute("SELECT 1 FROM told_apart WHERE key = ?", (pair_key(*forms),)).fetchone() is not None:
                 raise InputError(
                     f"The questions {id_a!r} and {id_b!r} have been told apart, and cannot be merged too. If they do "
-                    f"ask the same, take that back first: forget({id_a!r}, {id_b!r}), or `dupdetect index unmerge "
-                    "--undo`."
+                    f"ask the same, take that back first: forget({id_a!r}, {id_b!r}), or "
+                    f"`{self._undo('unmerge', id_a, id_b)}`."
                 )
             changes.merge(connection, *forms)
 
     def forget_merge(self, id_a: str, id_b: str) -> bool:
         """Undo `merge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            return changes.forget_merge(connection, *self._two_forms(connection, id_a, id_b))
+            first, second = self._form(connection, id_a), self._form(connection, id_b)
+            return first != second and changes.forget_merge(connection, first, second)
 
     def set_survivor(self, id: str) -> None:  # noqa: A002
         """Remember that a question stays wherever it is a duplicate: those that are a pair with it go.
@@ -488,6 +492,10 @@ class QuestionIndex:
             added = changes.add(connection, self.folder, self.detector, rows, progress)
         changes.delete_unused_files(self._store)
         return added
+
+    def _undo(self, verb: str, *ids: str) -> str:
+        """Return the command that takes a decision back."""
+        return f"dupdetect index {verb} {quoted(str(self.folder))} {shlex.join(ids)} --undo"
 
     def _two_forms(self, connection: sqlite3.Connection, id_a: str, id_b: str) -> tuple[str, str]:
         first, second = self._form(connection, id_a), self._form(connection, id_b)

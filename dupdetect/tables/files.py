@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from dupdetect.errors import InputError
+from dupdetect.remote import is_url, shown
 from dupdetect.tables.encoding import printable
 from dupdetect.tables.limits import check_read, check_unpacked, most_bytes
 
@@ -40,6 +41,8 @@ def load(path: str | Path) -> tuple[str, str, bytes]:
     except InputError:
         raise
     except FileNotFoundError:
+        if is_url(str(path)):
+            raise InputError(f"{shown(str(path))} is not on this machine, and must be here. Copy it.") from None
         raise InputError(f"There is no file {name}. Check the name, and the folder it is looked for in.") from None
     except IsADirectoryError:
         raise InputError(f"{name} is a folder. Name one file in it.") from None

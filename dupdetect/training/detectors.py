@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,9 +14,10 @@ from tempfile import TemporaryDirectory
 from dupdetect.artifacts import MANIFEST, read_manifest, write_manifest, written_files
 from dupdetect.atomic import atomic_folder
 from dupdetect.calibration import Criterion
+from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
 from dupdetect.detector import Detector
 from dupdetect.encoder.onnx import OnnxEncoder
-from dupdetect.errors import InputError, UnreachableCriterionError
+from dupdetect.errors import CalibrationError, InputError, UnreachableCriterionError
 from dupdetect.progress import Progress, silent
 from dupdetect.training.comparison import Comparison, compare
 from dupdetect.training.config import TrainingConfig
@@ -75,6 +77,7 @@ def train_detector(
     """
     output = Path(output)
     check_splits(splits)
+    _check_labels(splits)
     _check_free(output, overwrite=overwrite)
     work = _work_folder(output)
     made_from = identity(config, splits.train, splits.validation, None)
@@ -113,6 +116,21 @@ def train_detector(
     _write(output, model, detector, comparison, card, overwrite=overwrite)
     shutil.rmtree(work, ignore_errors=True)
     return TrainedDetector(output, detector, comparison)
+
+
+def _check_labels(splits: FourSplits) -> None:
+    """Raise CalibrationError for too few labels in the calibration split: `calibrate` would, after the export."""
+    labels = splits.calibration.labels
+    every = sum(map(len, (splits.train, splits.validation, splits.calibration, splits.test)))
+    duplicates = int(labels.sum())
+    fewest = min(duplicates, len(labels) - duplicates)
+    if fewest < MINIMUM_OF_EACH_KIND:
+        wanted = math.ceil(1.5 * every * MINIMUM_OF_EACH_KIND / max(fewest, 1))
+        raise CalibrationError(
+            f"Of the {every:,} labelled pairs {len(labels):,} are set apart to calibrate on, {duplicates:,} duplicates "
+            f"and {len(labels) - duplicates:,} others, and at least {MINIMUM_OF_EACH_KIND} of each are needed. Label "
+            f"more pairs, {wanted:,} in all say, or hand in splits of your own."
+        )
 
 
 def can_resume(output: str | Path) -> bool:

@@ -45,9 +45,9 @@ def load_model(name_or_path: str) -> SentenceTransformer:
     try:
         model = SentenceTransformer(name_or_path, trust_remote_code=False, model_kwargs=options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ArtifactError(
-            f"{name_or_path} cannot be loaded as a sentence-transformers model: {first_line} "
+            f"{name_or_path} cannot be loaded as a sentence-transformers model: {first_line}. "
             "Name a folder on this machine, or a model on the hub that can be reached."
         ) from None
     return model.float().eval()  # a static model heeds no option

@@ -147,7 +147,7 @@ def test_duplicates_are_listed_or_written_as_dedupe_writes_them(faq, folder, cal
         "   1 (kept): How do I reset my password?",
         "   2 (of 1, 1.000): how do I reset my password",
     ]
-    assert err == "1 clusters of 2 questions\n"
+    assert err == "1 cluster of 2 questions\n"
     (cluster,) = json.loads(call("duplicates", faq, "--json")[0])
     assert [member["id"] for member in cluster["members"]] == ["1", "2"]
     out, _ = call("duplicates", faq, "-o", "out")
@@ -255,3 +255,18 @@ def test_each_verb_has_help_with_examples(call, verb):
 def test_the_help_of_remove_names_the_file_that_keeps_what_visitors_confirmed(call):
     said = " ".join(call("remove", "--help")[0].split())
     assert "INDEX.answers.sqlite beside it has what they typed, and id and text of each question" in said
+
+
+def test_what_contradicts_an_earlier_decision_says_how_to_take_that_back(faq, folder, call):
+    call("unmerge", faq, "1", "3")
+    _, err = call("merge", faq, "1", "3", status=1)
+    assert "take that back first: forget('1', '3'), or `dupdetect index unmerge faq 1 3 --undo`." in err
+    call("unmerge", faq, "1", "3", "--undo")
+    call("merge", faq, "1", "3")
+    _, err = call("unmerge", faq, "3", "1", status=1)
+    assert "or `dupdetect index merge faq 3 1 --undo`." in err
+
+
+def test_an_index_is_on_this_machine(folder, call):
+    assert "is a URL, and must be on this machine" in call("add", "s3://bucket/faq", "faq.csv", status=2)[1]
+    assert not (folder / "s3:").exists()

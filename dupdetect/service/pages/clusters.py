@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from dupdetect.errors import DupdetectError
+from dupdetect.errors import DupdetectError, InputError
 from dupdetect.index import ClusterMember, KnownCluster, KnownQuestion, QuestionIndex
 from dupdetect.service.pages.forms import Form, PageRoute, read_form
 from dupdetect.service.pages.html import Places, page, redirect
@@ -101,18 +102,26 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
         values: dict[str, Any] = {"cluster": cluster, "members": shown, "text_of": text_of, "part": part}
         return page("cluster.html.jinja", **values, **await context(request))
 
+    async def decide(change: Callable[[QuestionIndex], None]) -> None:
+        try:
+            await service.write(change)
+        except InputError as error:  # which names calls and commands
+            raise InputError(
+                re.sub(r"take that back first: .*", "take that back first: Undo either.", str(error))
+            ) from None
+
     @router.post("/split")
     async def split(request: Request) -> Response:
         form = await read_form(request)
         (first, second), cluster = await two(form), form.one("cluster")
-        await service.write(lambda index: index.unmerge(first, second))
+        await decide(lambda index: index.unmerge(first, second))
         return redirect(await where(cluster, apart=(first, second)))
 
     @router.post("/merge")
     async def merge(request: Request) -> Response:
         form = await read_form(request)
         (first, second), cluster = await two(form), form.one("cluster")
-        await service.write(lambda index: index.merge(first, second))
+        await decide(lambda index: index.merge(first, second))
         return redirect(await where(cluster, merged=(first, second)))
 
     @router.post("/undo")
