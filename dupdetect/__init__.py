@@ -37,7 +37,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     deduplicating   one deduplication, from questions to what stays
     detector        Detector;  index: QuestionIndex, a folder of known questions
     planning        what a large deduplication will take
-    recalibrating   a detector out of the labels of a review
+    recalibrating   a detector out of the labels of a review;  shell: commands to paste
     evaluation      evaluate(), n_way_accuracy(), and plots
     training        fine-tuning of encoders (extra `train`);  service: an index over HTTP (extra `serve`)
     cli             the command line

@@ -311,9 +311,8 @@ class QuestionIndex:
     def forget(self, id_a: str, id_b: str) -> bool:
         """Undo `unmerge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            first, second = self._form(connection, id_a), self._form(connection, id_b)
-            key = pair_key(first, second)
-            return first != second and connection.execute("DELETE FROM told_apart WHERE key = ?", (key,)).rowcount > 0
+            key = pair_key(*self._two_forms(connection, id_a, id_b))
+            return connection.execute("DELETE FROM told_apart WHERE key = ?", (key,)).rowcount > 0
 
     def merge(self, id_a: str, id_b: str) -> None:
         """Remember that two questions ask the same: the pair counts from now on, whatever its similarity and the
@@ -338,8 +337,7 @@ class QuestionIndex:
     def forget_merge(self, id_a: str, id_b: str) -> bool:
         """Undo `merge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            first, second = self._form(connection, id_a), self._form(connection, id_b)
-            return first != second and changes.forget_merge(connection, first, second)
+            return changes.forget_merge(connection, *self._two_forms(connection, id_a, id_b))
 
     def set_survivor(self, id: str) -> None:  # noqa: A002
         """Remember that a question stays wherever it is a duplicate: those that are a pair with it go.
