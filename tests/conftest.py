@@ -5,8 +5,14 @@ import hashlib
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from dupdetect import Calibration, Detector, QuestionPairs
+
+# The whole suite has a few minutes on two slow cores, which may be shared. More: --hypothesis-profile=thorough
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile("suite")
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from dupdetect.pairs import QuestionPairs
 
 # No deadline: a busy machine is no failure.
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 HALVES = {"train": 0.5, "test": 0.5}
 
 

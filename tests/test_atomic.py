@@ -392,5 +392,5 @@ class TestFolder:
         ) as process:
             assert process.stdout.readline() == b"ready\n"
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) != 0
+            assert process.wait(timeout=180) != 0
         assert tree(tmp_path) == {}

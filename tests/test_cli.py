@@ -388,7 +388,7 @@ def test_an_interrupt_leaves_nothing_under_the_final_name(tmp_path, request_to_s
     process = subprocess.Popen([sys.executable, "-m", "dupdetect", "dedupe", str(path)], stderr=subprocess.PIPE)
     time.sleep(4)
     process.send_signal(request_to_stop)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert b"Traceback" not in err
     assert b"Interrupted" in err
