@@ -2,7 +2,7 @@
 
 numbers   1234.5   1,234.5   1.234,5   1 234,5   1'234.5   1e6
 moments   2024-03-18   2024-03-18T23:00:00Z   2024-03-18 23:00:00 -0700   18.3.2024 23:00
-          18/3/2024 or 3/18/2024, 11:00 PM
+          18/3/2024 or 3/18/2024, 11:00 PM   18/Mar/24 11:00 PM   18 March 2024   Mar 18, 2024
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ Reader = Callable[[str], Decimal | None]
 
 _SPACES = "'\u2019 \u00a0\u2009\u202f"
 _MINUS = "\u2212"
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December")  # fmt: skip
+_NAME = "|".join(rf"{name[:3]}(?:{name[3:]})?\.?" for name in _MONTHS).replace("Sep(?:", "Sep(?:t|")
 _MOMENT = re.compile(
-    r"""(?: (?P<year>\d{4}) (?P<dash>[-/.]) (?P<month>\d\d?) (?P=dash) (?P<day>\d\d?)
-          | (?P<first>\d\d?) (?P<slash>[-/.]) (?P<second>\d\d?) (?P=slash) (?P<last>\d{4}) )
+    rf"""(?: (?P<year>\d{{4}}) (?P<dash>[-/.]) (?P<month>\d\d?) (?P=dash) (?P<day>\d\d?)
+          | (?P<first>\d\d?) (?P<slash>[-/.]) (?P<second>\d\d?) (?P=slash) (?P<last>\d{{4}})
+          | (?P<day_1>\d\d?) (?P<mark>[-/\s]) (?P<name_1>{_NAME}) (?P=mark) (?P<year_1>\d{{4}}|\d\d)
+          | (?P<name_2>{_NAME}) \s (?P<day_2>\d\d?) ,? \s (?P<year_2>\d{{4}}) )
         (?: (?: T | ,?\s+ ) (?P<hours>\d\d?) : (?P<minutes>\d\d)
             (?: : (?P<seconds>\d\d) (?: [.,] (?P<fraction>\d+) )? )?
             (?: \s? (?P<half>[AP]) \.? M \.? )?
@@ -74,11 +79,7 @@ def _written(cell: str, *, day_first: bool) -> tuple[datetime, str] | None:
     found = _MOMENT.fullmatch(cell)
     if found is None:
         return None
-    year, month, day = found["year"] or found["last"], found["month"], found["day"]
-    if not day:
-        day, month = found["first"], found["second"]
-        if not day_first and found["slash"] != ".":
-            day, month = month, day
+    year, month, day = _day(found, day_first=day_first)
     hours = int(found["hours"] or 0)
     if found["half"]:
         if not 1 <= hours <= 12:
@@ -90,6 +91,22 @@ def _written(cell: str, *, day_first: bool) -> tuple[datetime, str] | None:
     except ValueError:  # there is no such day, or no such hour
         return None
     return moment, found["fraction"] or "0"
+
+
+def _day(found: re.Match[str], *, day_first: bool) -> tuple[str | int, str | int, str]:
+    if name := found["name_1"] or found["name_2"]:
+        month = next(number for number, full in enumerate(_MONTHS, 1) if full[:3].lower() == name[:3].lower())
+        return _full_year(found["year_1"] or found["year_2"]), month, found["day_1"] or found["day_2"]
+    if found["year"]:
+        return found["year"], found["month"], found["day"]
+    first, second = found["first"], found["second"]
+    return (found["last"], second, first) if day_first or found["slash"] == "." else (found["last"], first, second)
+
+
+def _full_year(year: str) -> int:
+    """Two digits, which stand behind a month's name alone, are a year from 1969 to 2068, as POSIX has it."""
+    short = int(year)
+    return short if len(year) > 2 else short + (1900 if short >= 69 else 2000)
 
 
 def says_offset(cell: str) -> bool:
