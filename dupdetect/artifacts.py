@@ -36,6 +36,7 @@ __all__ = [
     "MANIFEST",
     "MODEL_CARD",
     "Manifest",
+    "encoder_fingerprint",
     "read_arrays",
     "read_manifest",
     "required_files",
@@ -84,6 +85,15 @@ def read_manifest(folder: Path) -> Manifest:
         if file.is_file() and not known and not file.name.startswith("."):
             raise ArtifactError(f"{folder} holds {name}, which {MANIFEST} does not list. Take it out of the folder.")
     return manifest
+
+
+def encoder_fingerprint(folder: Path) -> str | None:
+    """Return the fingerprint of the encoder that the manifest names; None where there is no detector. No file but the
+    manifest is looked at."""
+    if not (folder / MANIFEST).is_file():
+        return None
+    found = _content(folder)["encoder"].get("fingerprint")
+    return None if found is None else str(found)
 
 
 def required_files(folder: Path) -> tuple[str, ...]:

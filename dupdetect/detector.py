@@ -19,6 +19,7 @@ from dupdetect.artifacts import (
     MANIFEST,
     MODEL_CARD,
     Manifest,
+    encoder_fingerprint,
     read_arrays,
     read_manifest,
     write_arrays,
@@ -512,7 +513,7 @@ class Detector:
         )
 
     def _model_card(self, load_from: str) -> str:
-        shipped = {read_manifest(folder).encoder["fingerprint"] for folder in SHIPPED.values()}
+        shipped = {*map(encoder_fingerprint, SHIPPED.values())}
         known = SHIPPED_FROM if self.encoder.fingerprint in shipped else {}
         modules = isinstance(uncached(self.encoder), OnnxEncoder | StaticEncoder)
         return model_card(self.name, self.calibration, load_from=load_from, modules=modules, **known)

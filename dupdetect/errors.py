@@ -6,7 +6,8 @@
     │   ├── InvalidLabelError           a label is none of the accepted ones
     │   ├── EmptyInputError             nothing to work on
     │   ├── EncodingError               bytes that are not the encoding that was said or found
-    │   └── BadRowsError                rows with too many or too few cells
+    │   ├── BadRowsError                rows with too many or too few cells
+    │   └── DecidedOtherwiseError       a person has decided the contrary about two questions of an index
     ├── LeakageError                    a question stands in two splits
     ├── CalibrationError                the threshold
     │   ├── NotCalibratedError          the model carries none
@@ -32,6 +33,7 @@ __all__ = [
     "BadRowsError",
     "CalibrationError",
     "ColumnNotFoundError",
+    "DecidedOtherwiseError",
     "DupdetectError",
     "EmptyInputError",
     "EncoderMismatchError",
@@ -134,6 +136,18 @@ class BadRowsError(InputError):
             f"{first}Correct the file, or pass on_bad_rows='keep': then short rows are filled with empty cells, and "
             "for long ones the header gets columns without a name."
         )
+
+
+class DecidedOtherwiseError(InputError):
+    """About two questions of an index something has been decided that a new decision would contradict.
+
+    Attributes: `what` (str, what was decided, and that it has to be taken back first), `undo` (str, how).
+    """
+
+    def __init__(self, what: str, undo: str) -> None:
+        self.what = what
+        self.undo = undo
+        super().__init__(f"{what}: {undo}")
 
 
 class LeakageError(DupdetectError):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from dupdetect.artifacts import CERTIFICATE
-from dupdetect.atomic import atomic_file
+from dupdetect.artifacts import CERTIFICATE, MANIFEST, written_files
+from dupdetect.atomic import atomic_file, check_output_file, check_output_folder
 from dupdetect.calibration import Criterion, MinPrecision, criterion_to_dict
 from dupdetect.detector import Detector
 from dupdetect.errors import ArtifactError, InputError, UnreachableCriterionError
@@ -54,7 +54,7 @@ def recalibrate(
 
     Raises InputError where something is missing or another detector made the folder, ArtifactError for what is
     damaged, CalibrationError for too few labels, UnreachableCriterionError where they do not carry what is asked,
-    OutputExistsError. Nothing is written then.
+    OutputExistsError. Nothing is written then, but that a certificate was asked for and refused.
     """
     folder = Path(reviewed)
     record = _run_record(folder)
@@ -69,6 +69,8 @@ def recalibrate(
         )
     detector = _maker(folder, record, made_by)
     fingerprint = detector.encoder.fingerprint
+    check_output_folder(output, marker=MANIFEST, expected=written_files(Path(output)), overwrite=overwrite)
+    check_output_file(folder / CERTIFICATE, overwrite=True)
     with ReviewStore(labels) as store:
         disputed = store.conflicts()
         given = store.labels() | dict.fromkeys(disputed, "unsure")
@@ -79,7 +81,7 @@ def recalibrate(
     found = certificate(pairs, calibration, criterion, source, conflicts, request)
     own = replace(detector, calibration=calibration, name=Path(output).name)
     own_folder = own.save_pretrained(output, overwrite=overwrite)
-    for place in (folder, own_folder):
+    for place in (own_folder, folder):
         with atomic_file(place / CERTIFICATE, overwrite=True) as file:
             file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return Recalibrated(replace(own, loaded_from=str(own_folder)), Path(output), found)

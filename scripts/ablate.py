@@ -107,7 +107,7 @@ def main() -> None:
             base=str(options.base), evaluate_every=options.steps, checkpoint_every=25, **budget, **choices
         )
         if "distillation" in config.parts and teacher is None:
-            teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
+            teacher = taught(unlabelled_texts(), options.teacher, "auto", options.work / "teacher.npz")
         tuned = options.work / f"ablation-{options.steps}" / name.replace(", ", "_").replace(" ", "-")
         tuned.parent.mkdir(exist_ok=True)
         minutes = trained(config, parts, tuned, teacher)

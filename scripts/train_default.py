@@ -43,7 +43,7 @@ from ledger import RESULTS, TRAINING, checksum, machine, revision, versions
 from measures import measured
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
-from training_data import QUORA, SPLIT_SEED, natural_splits, training_pairs, unlabelled_texts
+from training_data import QUORA, SPLIT_SEED, natural_splits, pairs_of_many_domains, training_pairs, unlabelled_texts
 
 from dupdetect import QuestionPairs, metrics
 from dupdetect.atomic import atomic_file
@@ -52,6 +52,7 @@ from dupdetect.encoder import Encoder
 from dupdetect.search import cosine
 from dupdetect.splits import Splits
 from dupdetect.training import Teacher, TrainingConfig, combine_weights, fine_tune
+from dupdetect.training.config import Precision
 from dupdetect.training.models import compute_type, encode, load_model
 
 LEDGER = RESULTS / "training.json"
@@ -65,7 +66,8 @@ Shares = tuple[float, ...]
 class Training:
     """One of the trainings that are added up.
 
-    config: how.  pairs: "natural", or "all" for further duplicates, too.  shares: to choose from.
+    config: how.  pairs: "natural" of Quora, "quora" with its further duplicates, or "many domains".  shares: to choose
+    from.
     """
 
     config: TrainingConfig
@@ -110,7 +112,11 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     splits = natural_splits()
     splits.check()
-    pairs = {"all": training_pairs(splits), "natural": splits.train}
+    pairs = {
+        "quora": training_pairs(splits),
+        "many domains": pairs_of_many_domains(splits),
+        "natural": splits.train,
+    }
     for name, train in pairs.items():
         print(f"{name}: {len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates")
     trainings = recipe(options.config)
@@ -118,7 +124,7 @@ def main() -> None:
         if not is_trained(place / name, config):
             teacher = None
             if "distillation" in config.parts:
-                teacher = taught(unlabelled_texts(), options.teacher, options.work / "teacher.npz")
+                teacher = taught(unlabelled_texts(), options.teacher, config.precision, options.work / "teacher.npz")
             train = pairs[trainings[name].pairs]
             fine_tune(config, train, splits.validation, place / name, resume=True, teacher=teacher, progress=show)
     tuned = {name: place / name for name in trainings}
@@ -185,12 +191,12 @@ def is_trained(tuned: Path, config: TrainingConfig) -> bool:
     return True
 
 
-def taught(texts: list[str], teacher: Path, cache: Path) -> Teacher:
-    """What the teacher says of the texts."""
+def taught(texts: list[str], teacher: Path, precision: Precision, cache: Path) -> Teacher:
+    """What the teacher says of the texts, when it computes as the student does."""
 
     def encoded() -> NDArray[np.float32]:
         model = load_model(str(teacher))
-        return encode(model, texts, compute_type("auto", torch.device(model.device)))
+        return encode(model, texts, compute_type(precision, torch.device(model.device)))
 
     return remembered(texts, encoded, cache)
 

@@ -247,6 +247,26 @@ def test_a_garbled_part_of_the_manifest_is_named(folder, part, value):
         Detector.from_pretrained(folder)
 
 
+@pytest.mark.parametrize("guards", [{"cap": 2}, {"cap": "high"}, {}, {"cap": 0.5, "more": 1}])
+def test_guards_that_are_none_are_refused(folder, guards):
+    manifest(folder, guards=guards)
+    with pytest.raises(ArtifactError, match=r"The guards are .*must be their cap alone"):
+        Detector.from_pretrained(folder)
+
+
+def test_a_criterion_that_needs_a_run_is_refused(folder):
+    calibration = json.loads((folder / MANIFEST).read_text())["calibration"]
+    manifest(folder, calibration={**calibration, "criterion": {"name": "estimated_precision", "value": 0.9}})
+    with pytest.raises(ArtifactError):
+        Detector.from_pretrained(folder)
+
+
+def test_saving_needs_no_shipped_detector(saved, tmp_path, monkeypatch):
+    detector = Detector.from_pretrained(saved)
+    monkeypatch.setattr("dupdetect.detector.SHIPPED", {"default": tmp_path / "nowhere"})
+    assert (detector.save_pretrained(tmp_path / "again") / MANIFEST).is_file()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="makes links and pipes as POSIX has them")
 def test_a_manifest_that_is_no_file_is_not_read(folder):
     place = folder / MANIFEST

@@ -78,6 +78,28 @@ def test_requests_for_certificates_are_counted(capsys, reviewed, tmp_path):
     assert f"request {number} for a certificate on these labels: all of them share the allowed error\n" in out
 
 
+def test_a_request_that_cannot_be_written_does_not_count(capsys, reviewed, tmp_path):
+    with ReviewStore(labels_beside(reviewed)) as store:
+        before = store.request_number("another")
+    asked = ("calibrate", "--from-reviews", reviewed, "--min-precision", "0.57", "-o")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.txt").write_text("a file")
+    assert run(capsys, *asked, tmp_path / "own")[0] == 1
+    certificate = reviewed / "certificate.json"
+    kept = certificate.read_bytes() if certificate.exists() else None
+    certificate.unlink(missing_ok=True)
+    certificate.mkdir()
+    try:
+        assert run(capsys, *asked, tmp_path / "new")[0] == 1
+    finally:
+        certificate.rmdir()
+        if kept is not None:
+            certificate.write_bytes(kept)
+    assert not (tmp_path / "new").exists()
+    with ReviewStore(labels_beside(reviewed)) as store:
+        assert store.request_number("another") == before
+
+
 def test_a_recall_can_be_asked_for(capsys, reviewed, tmp_path):
     code, out, err = run(capsys, "calibrate", "--from-reviews", reviewed, "-o", tmp_path / "own", "--min-recall", "0.5")
     assert code == 0, err

@@ -113,6 +113,8 @@ def test_what_is_not_read_is_said(encoder):
 
 def test_saving_and_copying_keep_the_fingerprint(encoder, tmp_path):
     encoder.save(tmp_path / "copy")
+    on_card = StaticEncoder.load(tmp_path / "copy", device="cuda")
+    assert copy.deepcopy(on_card).device == "cuda"
     for other in (StaticEncoder.load(tmp_path / "copy"), copy.deepcopy(encoder)):
         assert other.fingerprint == encoder.fingerprint
         assert np.array_equal(other.encode(TEXTS), encoder.encode(TEXTS))

@@ -44,7 +44,24 @@ def test_what_is_soon_finished_is_not_mentioned(capsys, clock):
 
 
 def test_a_terminal_has_a_bar_instead(monkeypatch):
+    said = []
+
+    class Bar:
+        def __init__(self, *, total, desc, **_):
+            said.append((desc, total))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            said.append("closed")
+
+        def update(self, count):
+            said.append(count)
+
     monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(terminal, "_lines", None)
+    monkeypatch.setattr("tqdm.tqdm", Bar)
     with terminal.show("Encoding", 10, "text") as advance:
-        advance(10)
+        advance(4)
+        advance(6)
+    assert said == [("Encoding", 10), 4, 6, "closed"]

@@ -41,7 +41,6 @@ from dupdetect.errors import (
     CalibrationError,
     EncoderMismatchError,
     InputError,
-    UnreachableCriterionError,
 )
 from dupdetect.metrics.inputs import BoolArray, FloatArray
 
@@ -411,7 +410,7 @@ class Calibration:
             return calibration
         except KeyError as error:
             raise ArtifactError(f"The calibration lacks {error}. Calibrate again.") from None
-        except (TypeError, ValueError, OverflowError, UnreachableCriterionError) as error:
+        except (TypeError, ValueError, OverflowError, CalibrationError) as error:
             raise ArtifactError(f"The calibration is damaged: {error} Calibrate again.") from None
 
 

@@ -175,8 +175,8 @@ def dedupe(
     if isinstance(target, Path):
         check_free(target, overwrite, *read, *([cache] if cache else []), marker="run.json", expected=names)
     else:
-        check_output(target, marker="run.json", expected=names, overwrite=overwrite)
         check_inputs(target, *read, *([cache] if cache else []))
+        check_output(target, marker="run.json", expected=names, overwrite=overwrite)
     questions = Questions.read(export, text=text or None, id=id_column, progress=show, **reading)
     apart, confirmed = reviewed(target)
     with _finished_work(target, resume, vectors=cache is None) as work:

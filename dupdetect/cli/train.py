@@ -136,7 +136,7 @@ def train(
     check_free(output, overwrite, pairs, config.base, marker=MANIFEST, expected=written_files(Path(output)))
     # Read when the libraries are imported: their bars for files would stand between our lines.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from dupdetect.training import can_resume, load_splits, train_detector
+    from dupdetect.training import interrupted, load_splits, train_detector
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
     _say(f"Reading {pairs}")
@@ -156,8 +156,8 @@ def train(
             progress=show,
         )
     except (KeyboardInterrupt, OSError, UnreachableCriterionError):
-        if can_resume(output):
-            _say(f"What is done so far is in {output}.training: the same command with --resume goes on from there.")
+        if (work := interrupted(output)) is not None:
+            _say(f"What is done so far is in {work}: the same command with --resume goes on from there.")
         raise
     if as_json:
         click.echo(as_json_text({"output": str(trained.folder), **trained.comparison.to_dict()}))

@@ -39,9 +39,7 @@ def load_encoder(
     if engine == OnnxEncoder.engine:
         return OnnxEncoder.load(folder) if device in (None, "cpu") else DeviceEncoder.load(folder, device=device)
     if engine == StaticEncoder.engine:
-        static = StaticEncoder.load(folder)
-        static.device = device or "cpu"
-        return static
+        return StaticEncoder.load(folder, device=device or "cpu")
     if engine == TransformerEncoder.engine:
         return TransformerEncoder.load(
             str(spec.get("name", folder)), device=device, revision=revision, local_files_only=local_files_only

@@ -42,8 +42,9 @@ class StaticEncoder:
 
     engine: ClassVar[str] = "static"
 
-    def __init__(self, files: dict[str, bytes], folder: Path) -> None:
-        """Take the contents of the three files; `folder` is named in errors."""
+    def __init__(self, files: dict[str, bytes], folder: Path, device: str = "cpu") -> None:
+        """Take the contents of the three files; `folder` is named in errors, `device` is where the vectors are to be
+        compared."""
         vectors, scales = (_array(files[name], folder, name) for name in (_VECTORS, _SCALES))
         if vectors.ndim != 2 or vectors.dtype != np.int8 or not 0 < vectors.shape[1] <= 4096:
             raise _damaged(folder, _VECTORS, "an array of (tokens, dimension) int8")
@@ -56,7 +57,7 @@ class StaticEncoder:
         if self._tokens.size > len(vectors):
             raise _damaged(folder, _VECTORS, f"an array with a row for each of the {self._tokens.size:,} tokens")
         self._files = files
-        self.device = "cpu"  # where the vectors are to be compared
+        self.device = device
         self._vectors = vectors * scales[:, None]
         self.dimension: int = vectors.shape[1]
         digest = hashlib.sha256()
@@ -65,8 +66,8 @@ class StaticEncoder:
         self.fingerprint = f"sha256:{digest.hexdigest()[:16]}"
 
     @classmethod
-    def load(cls, folder: Path) -> StaticEncoder:
-        """Load the three files from `folder`.
+    def load(cls, folder: Path, *, device: str = "cpu") -> StaticEncoder:
+        """Load the three files from `folder`; `device` is where the vectors are to be compared.
 
         Raises `ArtifactError` when a file is missing, damaged or not of an encoder.
         """
@@ -79,11 +80,11 @@ class StaticEncoder:
                     f"Cannot read {folder / name}: {error.strerror or error}. The folder of a fast encoder holds "
                     f"{_TOKENIZER}, {_VECTORS} and {_SCALES}."
                 ) from error
-        return cls(files, folder)
+        return cls(files, folder, device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy or send to another process as files, as the ONNX encoder is."""
-        return StaticEncoder, (self._files, Path("a copied encoder"))
+        return StaticEncoder, (self._files, Path("a copied encoder"), self.device)
 
     def save(self, folder: Path) -> None:
         """Write the three files, as they were loaded, into `folder`; `load` reads them back."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.errors import InputError
+from dupdetect.errors import ArtifactError, InputError
 from dupdetect.guards.names import names_differ
 from dupdetect.guards.reading import read
 from dupdetect.guards.rules import alternatives_differ, changes_places, numbers_differ, opposites_differ
@@ -54,10 +54,11 @@ class Guards:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Guards:
-        """Return what `to_dict` wrote. Raises InputError for anything else."""
-        if not isinstance(values, dict) or set(values) != {"cap"}:
-            raise InputError(f"The guards are {values!r}, and must be their cap alone.")
-        return cls(values["cap"])
+        """Return what `to_dict` wrote. Raises ArtifactError for anything else."""
+        try:
+            return cls(**values)
+        except (TypeError, InputError):
+            raise ArtifactError(f"The guards are {values!r}, and must be their cap alone.") from None
 
 
 class GuardedTexts:

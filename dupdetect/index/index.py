@@ -19,7 +19,7 @@ from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import LimitedVocabulary
 from dupdetect.encoder.cache import uncached
-from dupdetect.errors import ArtifactError, InputError, OutputExistsError
+from dupdetect.errors import ArtifactError, DecidedOtherwiseError, InputError, OutputExistsError
 from dupdetect.index import changes
 from dupdetect.index.checked import DamagedRowsError, read_state, strings
 from dupdetect.index.classes import class_limit, classification, reach_classes
@@ -295,16 +295,16 @@ class QuestionIndex:
         It is remembered by the canonical texts, and so holds for all questions with these texts, and after they were
         removed and added again. Both can still be duplicates of a third one, and so be in one cluster.
 
-        Raises InputError for an id that is not there, for two questions with the same text, and for two that were
-        merged: take that back first (`forget_merge`).
+        Raises InputError for an id that is not there, and for two questions with the same text; DecidedOtherwiseError
+        for two that were merged: take that back first (`forget_merge`).
         """
         with self._store.writing() as connection:
             forms = self._two_forms(connection, id_a, id_b)
             if changes.is_merged(connection, *forms):
-                raise InputError(
+                raise DecidedOtherwiseError(
                     f"The questions {id_a!r} and {id_b!r} have been merged, and cannot be told apart too. If they do "
-                    f"not ask the same, take that back first: forget_merge({id_a!r}, {id_b!r}), or "
-                    f"`{self._undo('merge', id_a, id_b)}`."
+                    "not ask the same, take that back first",
+                    f"forget_merge({id_a!r}, {id_b!r}), or `{self._undo('merge', id_a, id_b)}`.",
                 )
             changes.tell_apart(connection, pair_key(*forms))
 
@@ -321,16 +321,16 @@ class QuestionIndex:
         It is remembered by the canonical texts, as `unmerge` is. One of the two, or both, can then be removed in favour
         of another: each for a kept one that it was compared with and reaches the threshold, or that it was merged with.
 
-        Raises InputError for an id that is not there, for two questions with the same text, and for two that were told
-        apart: take that back first (`forget`).
+        Raises InputError for an id that is not there, and for two questions with the same text; DecidedOtherwiseError
+        for two that were told apart: take that back first (`forget`).
         """
         with self._store.writing() as connection:
             forms = self._two_forms(connection, id_a, id_b)
             if connection.execute("SELECT 1 FROM told_apart WHERE key = ?", (pair_key(*forms),)).fetchone() is not None:
-                raise InputError(
+                raise DecidedOtherwiseError(
                     f"The questions {id_a!r} and {id_b!r} have been told apart, and cannot be merged too. If they do "
-                    f"ask the same, take that back first: forget({id_a!r}, {id_b!r}), or "
-                    f"`{self._undo('unmerge', id_a, id_b)}`."
+                    "ask the same, take that back first",
+                    f"forget({id_a!r}, {id_b!r}), or `{self._undo('unmerge', id_a, id_b)}`.",
                 )
             changes.merge(connection, *forms)
 

@@ -104,8 +104,12 @@ class IndexStore:
         self._guard = threading.Lock()
         self._closed = False
         self._file: tuple[int, int] | None = None  # the one that was opened first
-        with self._explained():
-            self._check()
+        try:
+            with self._explained():
+                self._check()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the database. A change that another thread is making is finished first."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dupdetect.training.collapse import CollapseError
     from dupdetect.training.comparison import Comparison
     from dupdetect.training.config import TrainingConfig
-    from dupdetect.training.detectors import TrainedDetector, can_resume, train_detector
+    from dupdetect.training.detectors import TrainedDetector, interrupted, train_detector
     from dupdetect.training.export import export_onnx
     from dupdetect.training.fine_tuning import fine_tune
     from dupdetect.training.mining import mine_triplets
@@ -52,11 +52,11 @@ __all__ = [
     "TrainedDetector",
     "TrainingConfig",
     "average_weights",
-    "can_resume",
     "combine_weights",
     "export_onnx",
     "export_static",
     "fine_tune",
+    "interrupted",
     "load_pairs",
     "load_splits",
     "mine_triplets",
@@ -71,11 +71,11 @@ _HOME = {
     "TrainedDetector": "detectors",
     "TrainingConfig": "config",
     "average_weights": "models",
-    "can_resume": "detectors",
     "combine_weights": "models",
     "export_onnx": "export",
     "export_static": "static",
     "fine_tune": "fine_tuning",
+    "interrupted": "detectors",
     "load_pairs": "sources",
     "load_splits": "splits",
     "mine_triplets": "mining",

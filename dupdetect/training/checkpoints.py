@@ -14,7 +14,14 @@ from dupdetect.atomic import atomic_file
 from dupdetect.errors import ArtifactError
 from dupdetect.training.mining import Negatives
 
-__all__ = ["Best", "Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "Best", "Checkpoint", "load_checkpoint", "save_checkpoint", "work_folder"]
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def work_folder(output: Path) -> Path:
+    """Return the folder beside an output that holds what is needed to go on while it is made."""
+    return output.with_name(f"{output.name}.training")
 
 
 @dataclass(frozen=True, slots=True)

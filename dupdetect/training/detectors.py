@@ -6,19 +6,19 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dupdetect.artifacts import MANIFEST, read_manifest, write_manifest, written_files
-from dupdetect.atomic import atomic_folder
+from dupdetect.atomic import atomic_folder, check_output_folder
 from dupdetect.calibration import Criterion
 from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
 from dupdetect.detector import Detector
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.errors import CalibrationError, InputError, UnreachableCriterionError
 from dupdetect.progress import Progress, silent
+from dupdetect.training.checkpoints import CHECKPOINT, work_folder
 from dupdetect.training.comparison import Comparison, compare
 from dupdetect.training.config import TrainingConfig
 from dupdetect.training.export import export_onnx
@@ -27,7 +27,7 @@ from dupdetect.training.model_card import base_name, model_card
 from dupdetect.training.run import identity
 from dupdetect.training.splits import FourSplits, check_splits
 
-__all__ = ["TrainedDetector", "can_resume", "train_detector"]
+__all__ = ["TrainedDetector", "interrupted", "train_detector"]
 
 _MODEL = "model"
 _MADE_FROM = "made_from"
@@ -78,8 +78,8 @@ def train_detector(
     output = Path(output)
     check_splits(splits)
     _check_labels(splits)
-    _check_free(output, overwrite=overwrite)
-    work = _work_folder(output)
+    check_output_folder(output, marker=MANIFEST, expected=written_files(output), overwrite=overwrite)
+    work = work_folder(output)
     made_from = identity(config, splits.train, splits.validation, None)
     begun = _check_work(work, made_from, resume=resume)
 
@@ -133,30 +133,14 @@ def _check_labels(splits: FourSplits) -> None:
         )
 
 
-def can_resume(output: str | Path) -> bool:
-    """Return whether there is an interrupted run to go on with."""
-    return _begun(_work_folder(Path(output)))
-
-
-def _work_folder(output: Path) -> Path:
-    return output.with_name(f"{output.name}.training")
+def interrupted(output: str | Path) -> Path | None:
+    """Return the folder of an interrupted run that can go on; None where there is none."""
+    work = work_folder(Path(output))
+    return work if _begun(work) else None
 
 
 def _begun(work: Path) -> bool:
-    return (work / _MODEL).exists() or (work / f"{_MODEL}.training" / "checkpoint.pt").exists()
-
-
-class _EnoughError(Exception):
-    """Leaves `atomic_folder` without a result."""
-
-
-def _check_free(output: Path, *, overwrite: bool) -> None:
-    """Raise now what writing the folder would raise after hours of work."""
-    with (
-        suppress(_EnoughError),
-        atomic_folder(output, overwrite=overwrite, expected=written_files(output), marker=MANIFEST),
-    ):
-        raise _EnoughError
+    return (work / _MODEL).exists() or (work_folder(work / _MODEL) / CHECKPOINT).exists()
 
 
 def _check_work(work: Path, made_from: str, *, resume: bool) -> bool:

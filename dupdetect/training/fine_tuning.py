@@ -12,7 +12,7 @@ from dupdetect.atomic import atomic_file, atomic_folder
 from dupdetect.errors import EmptyInputError, InputError, LeakageError
 from dupdetect.pairs import QuestionPairs
 from dupdetect.progress import Progress, silent
-from dupdetect.training.checkpoints import load_checkpoint, save_checkpoint
+from dupdetect.training.checkpoints import CHECKPOINT, load_checkpoint, save_checkpoint, work_folder
 from dupdetect.training.collapse import CollapseError
 from dupdetect.training.config import TrainingConfig
 from dupdetect.training.curves import learning_curve, write_lines
@@ -67,8 +67,8 @@ def fine_tune(
     # What is random here must not change what is random for the caller.
     with torch.random.fork_rng():
         run = TrainingRun(config, train, validation, teacher)
-        if (work / "checkpoint.pt").exists():
-            checkpoint = load_checkpoint(work / "checkpoint.pt")
+        if (work / CHECKPOINT).exists():
+            checkpoint = load_checkpoint(work / CHECKPOINT)
             if checkpoint.identity != made_from:
                 raise InputError(
                     f"The interrupted run in {work} had another config or other data. "
@@ -103,8 +103,8 @@ def _work_folder(output: Path, *, resume: bool) -> Path:
         raise InputError(f"{output} exists already. Delete it, or name another output.")
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.absolute().parent}. Make it first.")
-    work = output.with_name(f"{output.name}.training")
-    if (work / "checkpoint.pt").exists() and not resume:
+    work = work_folder(output)
+    if (work / CHECKPOINT).exists() and not resume:
         raise InputError(f"An interrupted run is in {work}. Continue it with resume=True, or delete it.")
     work.mkdir(exist_ok=True)
     return work
@@ -122,7 +122,7 @@ def _train(run: TrainingRun, work: Path, made_from: str, progress: Progress) -> 
             if last or run.step % config.evaluate_every == 0:
                 _evaluate(run, work)
             if last or run.step % config.checkpoint_every == 0:
-                save_checkpoint(work / "checkpoint.pt", run.checkpoint(made_from))
+                save_checkpoint(work / CHECKPOINT, run.checkpoint(made_from))
             advance(1)
 
 
@@ -135,7 +135,7 @@ def _kept_best(run: TrainingRun, work: Path, made_from: str) -> str:
     if run.best.weights:
         save_checkpoint(work / "collapsed.pt", run.checkpoint(made_from))
         found = f" The best weights before that, of step {run.best.step:,}, are in {work / 'collapsed.pt'}."
-    (work / "checkpoint.pt").unlink(missing_ok=True)
+    (work / CHECKPOINT).unlink(missing_ok=True)
     return found
 
 

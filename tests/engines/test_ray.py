@@ -478,6 +478,23 @@ def test_what_ray_data_has_read_is_deduplicated_and_written_by_it(cluster, detec
 
 
 @_OWN
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_ray_data_reads_and_writes_each_format_behind_a_url(cluster, detector, parts, kind):
+    ray_data = pytest.importorskip("ray.data")
+    here = pl.read_parquet(parts / "0.parquet")
+    table = here.to_arrow(compat_level=pl.CompatLevel.oldest())
+    getattr(ray_data.from_arrow(table), f"write_{kind}")(f"file://{parts}/{kind}")
+    dataset = getattr(ray_data, f"read_{kind}")(f"file://{parts}/{kind}")
+    found = detector.deduplicate(dataset, text="question", id="id").to_frame()
+    assert found.equals(detector.deduplicate(here, text="question", id="id").to_frame())
+    result = found.to_arrow(compat_level=pl.CompatLevel.oldest())
+    getattr(ray_data.from_arrow(result), f"write_{kind}")(f"file://{parts}/out-{kind}")
+    again = getattr(ray_data, f"read_{kind}")(f"file://{parts}/out-{kind}").to_pandas()
+    assert again["id"].tolist() == found["id"].to_list()
+    assert again["kept"].tolist() == found["kept"].to_list()
+
+
+@_OWN
 def test_a_dataset_of_ray_without_rows_is_an_empty_table(cluster, parts):
     ray_data = pytest.importorskip("ray.data")
     nothing = ray_data.read_parquet(str(parts)).map_batches(lambda block: block.slice(0, 0), batch_format="pyarrow")

@@ -1024,13 +1024,21 @@ def test_nothing_is_added_where_the_vectors_are_gone(index):
         assert len(again) == 2
 
 
+def open_files():
+    """Return how many files this process has open, where that can be told."""
+    files = Path("/proc/self/fd")
+    return len([*files.iterdir()]) if files.is_dir() else 0
+
+
 def test_a_database_of_something_else_or_a_newer_format_is_refused(index):
     index.close()
     for pragma, message in (("user_version = 9", "has format 9"), ("application_id = 5", "no database of an index")):
         with contextlib.closing(sqlite3.connect(index.folder / "questions.sqlite")) as file:
             file.execute(f"PRAGMA {pragma}")
+        before = open_files()
         with pytest.raises(ArtifactError, match=message):
             QuestionIndex.open(index.folder, DETECTOR)
+        assert open_files() == before
 
 
 def test_a_closed_index_says_so(index):

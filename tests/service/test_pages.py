@@ -256,6 +256,8 @@ def test_a_merge_holds_is_told_as_such_and_can_be_undone(client, folder, detecto
     refused = send(client, "/clusters/split", cluster=key, first="a", second="d")
     assert refused.status_code == 409
     assert "have been merged, and cannot be told apart too" in text_of(refused)
+    assert "take that back first: Undo either." in text_of(refused)
+    assert "forget_merge" not in text_of(refused)
     (form,) = [form for form in fields(page, "/clusters/undo") if ("second", "d") in form]
     assert send(client, "/clusters/undo", *form).status_code == 200
     assert members() == before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from dupdetect.errors import DupdetectError, InputError
+from dupdetect.errors import DecidedOtherwiseError, DupdetectError
 from dupdetect.index import ClusterMember, KnownCluster, KnownQuestion, QuestionIndex
 from dupdetect.service.pages.forms import Form, PageRoute, read_form
 from dupdetect.service.pages.html import Places, page, redirect
@@ -105,10 +104,8 @@ def clusters_router(service: Service, places: Places) -> APIRouter:
     async def decide(change: Callable[[QuestionIndex], None]) -> None:
         try:
             await service.write(change)
-        except InputError as error:  # which names calls and commands
-            raise InputError(
-                re.sub(r"take that back first: .*", "take that back first: Undo either.", str(error))
-            ) from None
+        except DecidedOtherwiseError as error:
+            raise DecidedOtherwiseError(error.what, "Undo either.") from None
 
     @router.post("/split")
     async def split(request: Request) -> Response:
