@@ -9,6 +9,7 @@ A map, from the bottom up (each module imports only what stands above it here):
 
     errors          what can go wrong;  progress: who is told;  atomic: files that appear whole or not at all
     frozen          results that stay what they are;  cores: how many threads are worth starting
+    shipped         where the detectors lie that come with the package;  shell: commands to paste
     remote          files behind a URL, fetched and sent (extra `remote`)
     sqlite          files of ours in SQLite, and what goes wrong with them
     markup          HTML out of a text
@@ -37,7 +38,7 @@ A map, from the bottom up (each module imports only what stands above it here):
     deduplicating   one deduplication, from questions to what stays
     detector        Detector;  index: QuestionIndex, a folder of known questions
     planning        what a large deduplication will take
-    recalibrating   a detector out of the labels of a review;  shell: commands to paste
+    recalibrating   a detector out of the labels of a review
     evaluation      evaluate(), n_way_accuracy(), and plots
     training        fine-tuning of encoders (extra `train`);  service: an index over HTTP (extra `serve`)
     cli             the command line

@@ -33,6 +33,7 @@ from dupdetect.errors import ArtifactError
 __all__ = [
     "CERTIFICATE",
     "FORMAT",
+    "IN_INDEX",
     "MANIFEST",
     "MODEL_CARD",
     "Manifest",
@@ -49,6 +50,8 @@ MANIFEST = "dupdetect.json"
 MODEL_CARD = "README.md"
 CERTIFICATE = "certificate.json"
 """What labels of a review say of a threshold: beside the detector that they gave, and in what was reviewed."""
+IN_INDEX = "detector"
+"""The folder of the detector in that of an index."""
 FORMAT = 2
 _LARGEST_EVIDENCE = 500_000_000  # bytes: 50 million labelled pairs
 _LARGEST_MANIFEST = 10_000_000  # bytes

@@ -34,10 +34,11 @@ from dupdetect.row_results import among, by_row, first_rows
 from dupdetect.ruled_out import REASONS, reasons
 from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
 
-__all__ = ["deduplicated"]
+__all__ = ["MOST_PAIRS", "deduplicated"]
 
 # Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
-_MOST_PAIRS = 10_000_000
+MOST_PAIRS = 10_000_000
+"""Pairs that are listed at most, unless the search is approximate."""
 _BLOCK = 1_000_000  # pairs that guards look at together
 _FLOOR = 0.05  # probability of a duplicate below which no pairs are drawn for review
 _MANY_ROWS, _MANY_SHARE = 20, 0.02  # of one text, which may be no question
@@ -239,7 +240,7 @@ def _decided(
         strength += connection_strength(n, pairs, weight)
     elif policy.name == "medoid":
         raise InputError(
-            f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
+            f"More than {MOST_PAIRS:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
             "Choose another policy, such as 'first' or 'longest', or a higher threshold."
         )
     row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
@@ -257,7 +258,7 @@ def _decided(
 
     pairs, cluster = crowded(texts.vectors, texts.group, threshold, ranks[first], _room(n), progress, out)
     note = (
-        f"More than {_MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
+        f"More than {MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
         "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
         "listed. Pairs that are ruled out are not listed, and none are drawn for review."
     )
@@ -396,12 +397,12 @@ def _review_floor(calibration: Calibration) -> float:
 
 def _most(search: Search, texts: int) -> int:
     """Return how many pairs are listed where the search finds more: where it is exact, it can do with fewer."""
-    return _MOST_PAIRS if search == "exact" else _room(texts)
+    return MOST_PAIRS if search == "exact" else _room(texts)
 
 
 def _room(texts: int) -> int:
     """Return how many pairs are listed where it cannot be done with fewer."""
-    return max(_MOST_PAIRS, _PAIRS_PER_TEXT * texts)
+    return max(MOST_PAIRS, _PAIRS_PER_TEXT * texts)
 
 
 def _listed(

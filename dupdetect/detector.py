@@ -57,16 +57,13 @@ from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
 from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
+from dupdetect.results.pair_decisions import compared_words
 from dupdetect.search import Neighbours, nearest
 from dupdetect.search.on_device import nearest_on
-from dupdetect.text import canonical
+from dupdetect.shipped import SHIPPED
 
 __all__ = ["Detector"]
 
-SHIPPED = {
-    "default": Path(__file__).parent / "pretrained",
-    "fast": Path(__file__).parent / "pretrained_fast",
-}
 EVIDENCE = "evidence.npz"
 # What the shipped encoders were made from, and under what licence.
 SHIPPED_FROM = {"base_model": "sentence-transformers/all-MiniLM-L6-v2", "license": "apache-2.0"}
@@ -328,8 +325,6 @@ class Detector:
         compared = compare(self.encoder, [(a, b)], silent, self.guards)
         decisions = self._decide(compared)
         unknown_left, unknown_right = compared.unknown_words(0)
-        left, right = canonical(a).split(), canonical(b).split()
-        in_left, in_right = set(left), set(right)
         return Explanation(
             left=a,
             right=b,
@@ -337,10 +332,7 @@ class Detector:
             similarity=float(decisions.similarity[0]),
             probability=float(decisions.probability[0]),
             threshold=threshold,
-            same_text=bool(left) and left == right,
-            shared=tuple(word for word in left if word in in_right),
-            only_left=tuple(word for word in left if word not in in_right),
-            only_right=tuple(word for word in right if word not in in_left),
+            **compared_words(a, b),
             unknown_left=unknown_left,
             unknown_right=unknown_right,
             guards=decisions.guards[0],

@@ -54,6 +54,7 @@ from numpy.typing import NDArray
 
 from dupdetect.boilerplate import find_boilerplate
 from dupdetect.cores import usable_cores
+from dupdetect.deduplicating import MOST_PAIRS
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts
@@ -67,10 +68,7 @@ from dupdetect.search.between import compared_between, pairs_between, shards_of
 from dupdetect.search.integers import IntegerProducts
 from dupdetect.tables import Table
 
-__all__ = ["MOST_LISTED", "Plan", "Rates", "measure", "plan"]
-
-MOST_LISTED = 10_000_000
-"""Pairs that a deduplication lists at most, unless its search is approximate."""
+__all__ = ["Plan", "Rates", "measure", "plan"]
 
 _SEED = 0
 _SAMPLED = 20_000  # rows at most
@@ -199,7 +197,7 @@ def plan(rates: Rates, rows: int, workers: int) -> Plan:
     d, e = rates.dimension, rates.short
     among = n * max(n - 1, 0) / 2
     pairs = among * rates.similar
-    listed = min(pairs, MOST_LISTED)
+    listed = min(pairs, MOST_PAIRS)
     cells = 4 * math.sqrt(n)
     memory = 300e6 + rows * (300 + rates.row_bytes + 2 * rates.text_bytes) + 6 * n * d + 24 * listed
     rest = rows / rates.rest + listed / rates.listed
@@ -265,7 +263,7 @@ def _similar(texts: EncodedTexts, threshold: float) -> float:
     """Return which share of all pairs of the texts reach the threshold, of some of the texts where these are many."""
     n = len(texts.forms)
     try:
-        return len(texts.similar(threshold, silent, most=MOST_LISTED)) / (n * (n - 1) / 2)
+        return len(texts.similar(threshold, silent, most=MOST_PAIRS)) / (n * (n - 1) / 2)
     except TooManyPairsError:
         some = np.sort(np.random.default_rng(_SEED).permutation(n)[:_SHARD_ROWS])
         group, close = texts.group[some], texts.vectors.products(some, some) >= np.float32(threshold)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any
 
-from dupdetect.artifacts import CERTIFICATE, MANIFEST, written_files
+from dupdetect.artifacts import CERTIFICATE, IN_INDEX, MANIFEST, written_files
 from dupdetect.atomic import atomic_file, check_output_file, check_output_folder
 from dupdetect.calibration import Criterion, MinPrecision, criterion_to_dict
 from dupdetect.detector import Detector
@@ -19,11 +19,9 @@ from dupdetect.review.candidates import Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.shell import as_model, quoted
+from dupdetect.shipped import NAMES
 
 __all__ = ["Recalibrated", "maker_command", "maker_name", "maker_option", "recalibrate"]
-
-_OF_INDEX = "detector"  # the folder in that of an index
-_SHIPPED: dict[str, Literal["default", "fast"]] = {"dupdetect-default": "default", "dupdetect-fast": "fast"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ def maker_command(reviewed: str | Path) -> str:
 
 
 def _is_shipped(record: dict[str, Any]) -> bool:
-    return record["model"] in _SHIPPED and (record["model_from"] is None or record["of_index"])
+    return record["model"] in NAMES and (record["model_from"] is None or record["of_index"])
 
 
 def _run_record(folder: Path) -> dict[str, Any]:
@@ -150,7 +148,7 @@ def _run_record(folder: Path) -> dict[str, Any]:
 def _made_from(record: dict[str, Any]) -> str | None:
     """Return the folder of the detector, an index's own for its results; None where it is not known, or shipped."""
     if record["input"]["format"] == "index":
-        return f"{record['input']['name']}/{_OF_INDEX}"
+        return f"{record['input']['name']}/{IN_INDEX}"
     found = record.get("model_from")  # which earlier versions did not write
     return None if found is None else str(found)
 
@@ -161,7 +159,7 @@ def _maker(folder: Path, record: dict[str, Any], made_by: Detector | None) -> De
     if made_by is None and not _is_shipped(record):
         place = "" if record["model_from"] is None else f", {record['model_from']}"
         raise InputError(f"{folder} was made by the detector {name!r}{place}. Name its folder with --model.")
-    detector = Detector.from_pretrained(tier=_SHIPPED[name]) if made_by is None else made_by
+    detector = Detector.from_pretrained(tier=NAMES[name]) if made_by is None else made_by
     guards = None if detector.guards is None else detector.guards.to_dict()
     if (detector.encoder.fingerprint, guards) != (record["encoder"], record["guards"]):
         raise InputError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-__all__ = ["as_model", "as_path", "quoted"]
+from dupdetect.shipped import SHIPPED
 
-_MEANT_OTHERWISE = ("default", "fast")  # these words of --model mean the shipped detectors
+__all__ = ["as_model", "as_path", "quoted"]
 
 
 def as_path(path: str) -> str:
@@ -16,7 +16,7 @@ def as_path(path: str) -> str:
 
 def as_model(path: str) -> str:
     """Return the folder of a detector, or its name on the hub, as --model takes it."""
-    return f"./{path}" if path in _MEANT_OTHERWISE else as_path(path)
+    return f"./{path}" if path in SHIPPED else as_path(path)
 
 
 def quoted(path: str) -> str:

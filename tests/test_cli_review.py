@@ -17,7 +17,7 @@ import pytest
 from dupdetect import Detector
 from dupdetect.cli import main
 from dupdetect.recalibrating import maker_option
-from dupdetect.review import ReviewStore, refit
+from dupdetect.review import ReviewStore, standing
 from dupdetect.review.candidates import CANDIDATE_COLUMNS, pair_key
 from dupdetect.review.store import labels_beside
 from dupdetect.tables import write_csv
@@ -287,7 +287,7 @@ def test_a_damaged_store_is_an_error_before_anything_is_asked(capsys, out):
 
 
 def test_a_folder_with_a_strange_name(review, tmp_path, monkeypatch):
-    monkeypatch.setattr(refit, "FEWEST_OF_EACH_KIND", 1)
+    monkeypatch.setattr(standing, "MINIMUM_OF_EACH_KIND", 1)
     folder = write_candidates(tmp_path / "my export's ü.dupdetect")
     said, _ = review(folder, "yn")
     command = shlex.split(said.splitlines()[-1].removeprefix("next: "))

@@ -212,7 +212,7 @@ def test_bad_options_are_refused(options, message):
 
 def test_bad_embeddings_and_one_label_are_refused():
     pairs = pairs_of(("a", "b", 1), ("c", "d", 0))
-    with pytest.raises(InputError, match="4 questions"):
+    with pytest.raises(InputError, match="2 rows for 4 texts"):
         mine(at_angles(0, 20), pairs, "hard")
     with pytest.raises(InputError, match="Row 0 of the embeddings"):
         mine(2 * at_angles(0, 20, 30, 40), pairs, "hard")

@@ -61,7 +61,7 @@ def plan(
 
 
 def _told(rates: Rates, plan: Plan) -> str:
-    from dupdetect.planning import MOST_LISTED
+    from dupdetect.deduplicating import MOST_PAIRS
 
     exact, approximate = plan.exact, plan.approximate
     workers = f"{_workers(plan.workers)} ({'--engine ray' if plan.workers > rates.cores else 'either engine'})"
@@ -77,8 +77,8 @@ def _told(rates: Rates, plan: Plan) -> str:
             f"  disk {_bytes(plan.disk)} with --resume; on Ray, object store {_bytes(plan.store)} and network "
             f"{_bytes(plan.network)} for a node that holds all vectors",
             *(
-                [f"  More than {MOST_LISTED:,} pairs are not all listed; choosing what stays takes longer then."]
-                if plan.pairs > MOST_LISTED
+                [f"  More than {MOST_PAIRS:,} pairs are not all listed; choosing what stays takes longer then."]
+                if plan.pairs > MOST_PAIRS
                 else []
             ),
         ]

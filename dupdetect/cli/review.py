@@ -229,8 +229,8 @@ def _say(line: str) -> None:
 
 
 def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None, folder: str) -> str:
+    from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
     from dupdetect.results.cells import counted
-    from dupdetect.review.refit import FEWEST_OF_EACH_KIND
     from dupdetect.review.standing import Standing
 
     found = Standing.of(candidates, store, reviewer, only)
@@ -257,7 +257,7 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Ki
         lines.append(f"next: dupdetect calibrate --from-reviews {quoted(folder)}{_maker(folder)} -o FOLDER")
     elif found.labelled:
         lines.append(
-            f"to calibrate, at least {FEWEST_OF_EACH_KIND} duplicates and {FEWEST_OF_EACH_KIND} others are needed"
+            f"to calibrate, at least {MINIMUM_OF_EACH_KIND} duplicates and {MINIMUM_OF_EACH_KIND} others are needed"
         )
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.deduplicating import MOST_PAIRS
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread_rows
@@ -44,7 +45,6 @@ __all__ = [
     "tell_apart",
 ]
 
-MOST_PAIRS = 10_000_000  # as many as `Detector.deduplicate` lists
 _TEXTS = 65_536  # encoded and compared in one go
 _FEW_EMPTY = 1_024  # slots for which no file is written anew
 _ROWS = 8_192

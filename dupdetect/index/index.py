@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dupdetect.artifacts import IN_INDEX
 from dupdetect.atomic import atomic_folder, is_empty_folder
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
@@ -24,7 +25,7 @@ from dupdetect.index import changes
 from dupdetect.index.checked import DamagedRowsError, read_state, strings
 from dupdetect.index.classes import class_limit, classification, reach_classes
 from dupdetect.index.duplicates import StoredQuestions, clusters_of, known_duplicates
-from dupdetect.index.manifest import DETECTOR, MANIFEST, IndexManifest, read_manifest, write_manifest
+from dupdetect.index.manifest import MANIFEST, IndexManifest, read_manifest, write_manifest
 from dupdetect.index.results import (
     Added,
     Check,
@@ -41,6 +42,7 @@ from dupdetect.index.store import IndexStore, make_store
 from dupdetect.index.stored import form_hash
 from dupdetect.progress import Progress, silent
 from dupdetect.results import Deduplication, Explanation
+from dupdetect.results.pair_decisions import compared_words
 from dupdetect.review.candidates import pair_key
 from dupdetect.shell import quoted
 from dupdetect.text import canonical
@@ -86,9 +88,9 @@ class QuestionIndex:
         target = Path(folder)
         _check_free(target)
         with atomic_folder(target, marker=MANIFEST) as place:
-            saved: str | None = DETECTOR
+            saved: str | None = IN_INDEX
             try:
-                chosen.save_pretrained(place / DETECTOR)
+                chosen.save_pretrained(place / IN_INDEX)
             except ArtifactError:  # an encoder of the caller's own
                 saved = None
             write_manifest(place, IndexManifest.of(chosen, saved))
@@ -391,8 +393,6 @@ class QuestionIndex:
 
         The decision is that of the search, which heeds all ways in which the known text is written.
         """
-        left, right = canonical(text).split(), canonical(hit.text).split()
-        in_left, in_right = frozenset(left), frozenset(right)
         # A search finds only what has the same unknown words.
         encoder = uncached(self.detector.encoder)
         unknown = encoder.unknown_words([canonical(text)])[0] if isinstance(encoder, LimitedVocabulary) else ()
@@ -403,10 +403,7 @@ class QuestionIndex:
             similarity=hit.similarity,
             probability=hit.probability,
             threshold=self._calibration.threshold,
-            same_text=hit.same_text,
-            shared=tuple(word for word in left if word in in_right),
-            only_left=tuple(word for word in left if word not in in_right),
-            only_right=tuple(word for word in right if word not in in_left),
+            **compared_words(text, hit.text),
             unknown_left=unknown,
             unknown_right=unknown,
             guards=hit.guards,

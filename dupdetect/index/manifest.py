@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dupdetect._version import __version__
+from dupdetect.artifacts import IN_INDEX
 from dupdetect.detector import Detector
 from dupdetect.errors import ArtifactError
 
-__all__ = ["DETECTOR", "FORMAT", "MANIFEST", "IndexManifest", "read_manifest", "write_manifest"]
+__all__ = ["FORMAT", "MANIFEST", "IndexManifest", "read_manifest", "write_manifest"]
 
 MANIFEST = "index.json"
-DETECTOR = "detector"
 # Also to be raised when `text.canonical` or what is an unknown word changes: an index keeps what they said.
 FORMAT = 1
 
@@ -94,7 +94,7 @@ def read_manifest(folder: Path) -> IndexManifest:
             and manifest.dimension > 0
             and isinstance(manifest.calibration, dict)
             and isinstance(manifest.guards, dict | None)
-            and manifest.detector in (None, DETECTOR)
+            and manifest.detector in (None, IN_INDEX)
         )
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         well_formed = False

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from dupdetect.artifacts import IN_INDEX
 from dupdetect.calibration import Calibration, EstimatedPrecision
 from dupdetect.errors import CalibrationError
 from dupdetect.questions import Questions
 from dupdetect.remote import is_url
 from dupdetect.shell import as_model, as_path
+from dupdetect.shipped import NAMES
 
 __all__ = ["Command", "CommandGroup", "commands"]
 
-_SHIPPED = {"dupdetect-default": (), "dupdetect-fast": ("--fast",)}
 _ESTIMATED = "estimated_precision"
 _STANDARD_INPUT = "standard input"
-_OF_INDEX = "detector"  # the folder in that of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ def commands(
         first = f"Copy {folder} to the folder {place} on this machine. "
     mine = as_path(f"{place}.detector")
     refit = ["dupdetect", "calibrate", "--from-reviews", as_path(place), "--min-precision", "0.9", "-o", mine]
-    if record["model_from"] is not None or record["model"] not in _SHIPPED:
-        refit += _model(record) if index is None else ["--model", as_path(f"{index}/{_OF_INDEX}")]
+    if record["model_from"] is not None or record["model"] not in NAMES:
+        refit += _model(record) if index is None else ["--model", as_path(f"{index}/{IN_INDEX}")]
     steps = [
         (f"1. {first}Label pairs, a key each", ["dupdetect", "review", as_path(place)]),
         ("2. Certify a precision from the labels", refit),
@@ -153,7 +153,8 @@ def _model(record: Mapping[str, Any]) -> Sequence[str]:
     """Return the option that names the detector of this run; of one that was made in memory only the name is known."""
     given = record["model_from"]
     if given is None:
-        return _SHIPPED.get(record["model"], ("--model", as_path(record["model"])))
+        tier = NAMES.get(record["model"])
+        return ("--model", as_path(record["model"])) if tier is None else ("--fast",) if tier == "fast" else ()
     return "--model", as_model(given)
 
 

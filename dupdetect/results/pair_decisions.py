@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.frozen import Frozen
+from dupdetect.text import canonical
 
-__all__ = ["Decisions", "Explanation"]
+__all__ = ["ComparedWords", "Decisions", "Explanation", "compared_words"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +34,27 @@ class Decisions(Frozen):
 
     def __len__(self) -> int:
         return len(self.similarity)
+
+
+class ComparedWords(TypedDict):
+    """Which words two texts share, and which only one of them has, each in the order of its text."""
+
+    same_text: bool
+    shared: tuple[str, ...]
+    only_left: tuple[str, ...]
+    only_right: tuple[str, ...]
+
+
+def compared_words(left: str, right: str) -> ComparedWords:
+    """Return what two texts share once they are canonical; two blank ones are not the same text."""
+    words, others = canonical(left).split(), canonical(right).split()
+    in_left, in_right = frozenset(words), frozenset(others)
+    return ComparedWords(
+        same_text=bool(words) and words == others,
+        shared=tuple(word for word in words if word in in_right),
+        only_left=tuple(word for word in words if word not in in_right),
+        only_right=tuple(word for word in others if word not in in_left),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.calibration import Calibration, Criterion, MaxF1, MinPrecision, criterion_to_dict
+from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
 from dupdetect.errors import CalibrationError
 from dupdetect.frozen import Frozen
 from dupdetect.guards import Guards
@@ -29,7 +30,6 @@ from dupdetect.review.certified import certified_threshold
 
 __all__ = ["Reviewed", "certificate", "refit"]
 
-FEWEST_OF_EACH_KIND = 20
 _FINEST, _ROWS = 10, 20_000
 _CERTIFIED = MinPrecision(0.95)
 
@@ -145,14 +145,14 @@ def refit(
     duplicates = int((reviewed.label & can_be_accepted).sum())
     others = int((~reviewed.label & can_be_accepted).sum())
     lacking = [
-        f"{FEWEST_OF_EACH_KIND - count} more {kind}"
+        f"{MINIMUM_OF_EACH_KIND - count} more {kind}"
         for kind, count in (("duplicates", duplicates), ("different pairs", others))
-        if count < FEWEST_OF_EACH_KIND
+        if count < MINIMUM_OF_EACH_KIND
     ]
     if lacking:
         raise CalibrationError(
             f"Too few labels to calibrate: {duplicates} duplicates and {others} different pairs (unsure ones among "
-            f"them), and at least {FEWEST_OF_EACH_KIND} of each are needed, so {' and '.join(lacking)}. "
+            f"them), and at least {MINIMUM_OF_EACH_KIND} of each are needed, so {' and '.join(lacking)}. "
             + (
                 "Review on."
                 if len(reviewed) < reviewed.drawn

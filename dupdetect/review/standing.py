@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dupdetect.review import refit
+from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
 from dupdetect.review.candidates import Candidates, Kind
 from dupdetect.review.store import ReviewStore
 
@@ -51,4 +51,4 @@ class Standing:
     @property
     def enough(self) -> bool:
         """Whether there may be enough labels of each kind to calibrate."""
-        return min(self.duplicates, self.different + self.unsure) >= refit.FEWEST_OF_EACH_KIND
+        return min(self.duplicates, self.different + self.unsure) >= MINIMUM_OF_EACH_KIND

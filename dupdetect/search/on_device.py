@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from dupdetect.cores import usable_cores
 from dupdetect.errors import InputError, MissingExtraError
-from dupdetect.search.blocks import cosine, float32_error, of_pairs
+from dupdetect.search.between import compared_between
+from dupdetect.search.blocks import cosine, float32_error, joined, of_pairs, sorted_pairs
 from dupdetect.search.exact import (
     Neighbours,
     SimilarPairs,
@@ -102,10 +103,10 @@ def similar_pairs_on(
                 count += len(part[0])
                 if most is not None and count > most:
                     raise TooManyPairsError
-            finished[start] = _in_order(parts)
+            finished[start] = sorted_pairs(parts)
             if progress:
                 progress(_compared(n, block_rows, start))
-    return SimilarPairs(*_joined([finished[start] for start in starts]))
+    return SimilarPairs(*joined([finished[start] for start in starts]))
 
 
 def nearest_on(
@@ -205,7 +206,7 @@ def _computed(
 def _compared(n: int, block_rows: int, start: int) -> int:
     """Return the number of pairs of a block of rows with all rows behind them."""
     rows = min(block_rows, n - start)
-    return rows * (rows - 1) // 2 + rows * (n - start - rows)
+    return compared_between(rows) + compared_between(rows, n - start - rows)
 
 
 @contextmanager
@@ -216,16 +217,3 @@ def _enough_memory(torch: Any, device: str) -> Iterator[None]:
         raise InputError(
             f"The memory of {device} does not suffice for these vectors. Free some of it, or leave the device out."
         ) from None
-
-
-def _in_order(found: list[Found]) -> Found:
-    left, right, similarity = _joined(found)
-    order = np.lexsort((right, left))
-    return left[order], right[order], similarity[order]
-
-
-def _joined(found: list[Found]) -> Found:
-    none = np.empty(0, dtype=np.int32)
-    every = [(none, none, np.empty(0, dtype=np.float32)), *found]
-    left, right, similarity = (np.concatenate(parts) for parts in zip(*every, strict=True))
-    return left, right, similarity

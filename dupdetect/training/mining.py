@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from dupdetect.errors import InputError
 from dupdetect.pairs import QuestionPairs, Triplets
 from dupdetect.search import cosine
+from dupdetect.search.blocks import float32_error
+from dupdetect.search.exact import unit_rows
 from dupdetect.training.sampling import duplicate_classes
 
 __all__ = ["MinedTriplets", "MiningCounts", "Negatives", "mine_triplets"]
@@ -93,7 +95,7 @@ def mine_triplets(
     options out of range ("semi-hard" needs a margin in (0, 2]).
     """
     _check(pairs, negatives, per_anchor, margin, false_negative_share, seed)
-    vectors = _unit_rows(embeddings, len(pairs.nodes().texts))
+    vectors = unit_rows(embeddings, "embeddings", rows=len(pairs.nodes().texts))
     pool = _Pool(vectors, pairs, seed, margin if negatives == "semi-hard" else None, false_negative_share)
     found = pool.labelled(per_anchor, None if negatives == "random" else -pool.edge_similarity)
     labelled = sum(map(len, found))
@@ -200,7 +202,7 @@ class _Pool:
 
     def _products(self, anchors: Sequence[int]) -> Iterator[tuple[int, NDArray[np.float32], float]]:
         """Yield each anchor with its float32 products with the pool, and a bound on their rounding error."""
-        slack = (self.vectors.shape[1] + 2) * 2.0**-23  # twice the bound of `search.exact`
+        slack = 2 * float32_error(self.vectors.shape[1])
         for start in range(0, len(anchors), _BLOCK_ROWS):
             block = anchors[start : start + _BLOCK_ROWS]
             for anchor, products in zip(block, self.vectors[self.node[block]] @ self.vectors.T, strict=True):
@@ -224,19 +226,6 @@ class _Pool:
 
     def _in_band(self, anchor: Rows | int, similarity: NDArray[np.float64]) -> NDArray[np.bool_]:
         return (self.low[anchor] < similarity) & (similarity < self.high[anchor])
-
-
-def _unit_rows(embeddings: Embeddings, questions: int) -> Embeddings:
-    vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if vectors.ndim != 2 or len(vectors) != questions:
-        raise InputError(
-            f"The embeddings have the shape {vectors.shape}; a row is wanted for each of the {questions:,} questions, "
-            "in the order of pairs.nodes().texts."
-        )
-    wrong = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) <= 1e-3))
-    if len(wrong):
-        raise InputError(f"Row {wrong[0]} of the embeddings has not length 1. Divide each row by its length.")
-    return vectors
 
 
 def _check(

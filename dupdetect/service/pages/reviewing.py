@@ -19,11 +19,11 @@ from fastapi.responses import Response
 
 from dupdetect.artifacts import CERTIFICATE
 from dupdetect.calibration import MinPrecision
+from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
 from dupdetect.detector import Detector
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.recalibrating import Recalibrated, maker_name, maker_option, recalibrate
 from dupdetect.review.candidates import Candidates, Kind
-from dupdetect.review.refit import FEWEST_OF_EACH_KIND
 from dupdetect.review.standing import Standing
 from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.service.pages.forms import PageRoute, read_form
@@ -158,7 +158,7 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
             standing=standing,
             key=None if row is None else candidates.key[row],
             texts=None if row is None else (candidates.left_text[row], candidates.right_text[row]),
-            fewest=FEWEST_OF_EACH_KIND,
+            fewest=MINIMUM_OF_EACH_KIND,
             certificate=review.certificate,
             **({"done": None, "refusal": None, "precision": "0.95"} | outcome),
         )
