@@ -77,6 +77,8 @@ class Detector:
     Immutable: `at`, `cached` and `calibrate` return new detectors. Texts are compared in their canonical form
     (`dupdetect.text`), each distinct one is encoded once, and a blank text is never a duplicate of anything. Nor are
     two texts duplicates that hold different words which the encoder does not know (`dupdetect.encoded_texts`).
+
+    Whatever needs a threshold or a probability raises NotCalibratedError where there is no calibration.
     """
 
     encoder: Encoder
@@ -205,8 +207,9 @@ class Detector:
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False, model_card: str | None = None) -> Path:
         """Write the detector to a folder that `from_pretrained` reads; return the folder. A cache is no part of it.
 
-        Raises OutputExistsError when it exists and `overwrite` is not set, CalibrationError for a threshold that was
-        chosen for the pairs of one file.
+        Raises OutputExistsError when it exists and `overwrite` is not set, InputError where nothing can be written;
+        CalibrationError for a threshold that was chosen for the pairs of one file, ArtifactError for an encoder of the
+        caller's own.
         """
         target = Path(folder)
         if self.calibration is not None and isinstance(self.calibration.criterion, EstimatedPrecision):
@@ -269,7 +272,8 @@ class Detector:
         prevalence: the share of duplicates, in (0, 1), among the pairs that decisions will be made on.
 
         Raises UnreachableCriterionError when the evidence does not carry what is asked, InputError for two at once
-        and for a confidence without min_precision.
+        and for a confidence without min_precision; CalibrationError for what this evidence cannot answer, such as
+        another certificate from the labels of a review.
         """
         calibration = self.require_calibration().at(
             min_precision=min_precision,

@@ -16,6 +16,7 @@ from dupdetect.markup import without_markup
 
 __all__ = [
     "canonical",
+    "holds_halves",
     "is_blank",
     "is_missing",
     "is_plain",
@@ -23,6 +24,7 @@ __all__ = [
     "single_spaced",
     "stream_safe",
     "without_end",
+    "without_halves",
 ]
 
 # An ampersand escaped any number of times. Undone in one step: one by one, deep nesting would take quadratic time.
@@ -34,7 +36,6 @@ _NUMBER_TOO_LARGE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
 _ROUNDS = 8
 # As many combining marks in a row as Unicode's stream-safe form allows; ordering more takes quadratic time.
 _MARKS_IN_A_ROW = 30
-# Halves of surrogate pairs: no file can hold them, and no encoder can read them.
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _TYPOGRAPHY: dict[int, str | None] = str.maketrans(
     {
@@ -126,10 +127,24 @@ def readable(text: str) -> str:
     return without_markup(text) if "<" in text else text
 
 
+def without_halves(text: str) -> str:
+    """Return text that a file can hold and an encoder can read: halves of surrogate pairs become U+FFFD."""
+    return _HALF_PAIR.sub("\ufffd", text) if holds_halves(text) else text
+
+
+def holds_halves(text: str) -> bool:
+    """Tell whether there are halves of surrogate pairs in a text, which no file can hold."""
+    try:
+        text.encode()  # several times as fast as a search
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _fold(text: str) -> str:
     text = readable(text)
     if not text.isascii():
-        text = _HALF_PAIR.sub("\ufffd", text)
+        text = without_halves(text)
         text = unicodedata.normalize("NFC", stream_safe(text)).translate(_PLAIN)
     elif "`" in text:
         text = text.replace("`", "'")

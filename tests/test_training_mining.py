@@ -214,7 +214,7 @@ def test_bad_embeddings_and_one_label_are_refused():
     pairs = pairs_of(("a", "b", 1), ("c", "d", 0))
     with pytest.raises(InputError, match="2 rows for 4 texts"):
         mine(at_angles(0, 20), pairs, "hard")
-    with pytest.raises(InputError, match="Row 0 of the embeddings"):
+    with pytest.raises(InputError, match="embeddings: row 0 has length 2"):
         mine(2 * at_angles(0, 20, 30, 40), pairs, "hard")
     with pytest.raises(InputError, match="none of the 1 pairs"):
         mine(at_angles(0, 20), pairs_of(("a", "b", 0)), "hard")

@@ -148,7 +148,8 @@ class Calibration:
         both places, and so do other pairs. `MinPrecision` then certifies with a lower bound for TPR and an upper
         one for FPR, each at half of the allowed error: careful, and at a low prevalence demanding.
 
-        Raises `InputError` for two requests at once or values out of range, `UnreachableCriterionError`.
+        Raises `InputError` for two requests at once or values out of range, `UnreachableCriterionError`, and
+        `CalibrationError` for what this evidence cannot answer, such as another certificate from labels of a review.
         """
         requests = {"min_precision": min_precision, "min_recall": min_recall, "threshold": threshold}
         asked = [name for name, value in requests.items() if value is not None]

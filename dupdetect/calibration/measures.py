@@ -85,4 +85,5 @@ def calibration_error(
 
 
 def percent(share: float) -> str:
+    """Return a share in [0, 1] as people read it, with three digits."""
     return f"{100 * share:.3g} %"

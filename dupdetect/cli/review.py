@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import string
 import sys
 import textwrap
 from contextlib import suppress
@@ -195,31 +194,15 @@ def _pressed() -> str:
 
 def _show(left: str, right: str) -> None:
     """Print two texts, each line indented, so that no text can look like the other, or like what is asked."""
+    from dupdetect.report.words import shown_text
+
     left, right = (printable(re.sub(r"[^\S\n]", " ", text.replace("\r\n", "\n"))) for text in (left, right))
-    shared = _words(left) & _words(right)
-    for name, text in (("A", left), ("B", right)):
+    for name, text, beside in (("A", left, right), ("B", right, left)):
         _say(f"\n{name} {'-' * 70}")
-        # Where they share no word, nothing would be told apart.
-        _say(textwrap.indent(_marked(text, shared) if shared else text, "  ", lambda _: True))
+        pieces = shown_text(text, beside, longest=None).pieces
+        marked = "".join(click.style(piece, bold=True, underline=True) if mark else piece for piece, mark in pieces)
+        _say(textwrap.indent(marked, "  ", lambda _: True))
     _say("")
-
-
-def _words(text: str) -> set[str]:
-    return {_bare(word) for word in text.split()} - {""}
-
-
-def _bare(word: str) -> str:
-    return word.casefold().strip(string.punctuation)
-
-
-def _marked(text: str, shared: set[str]) -> str:
-    """Return `text` with the words that are not shared in bold and underlined."""
-
-    def mark(found: re.Match[str]) -> str:
-        bare = _bare(found[0])
-        return click.style(found[0], bold=True, underline=True) if bare and bare not in shared else found[0]
-
-    return re.sub(r"\S+", mark, text)
 
 
 def _say(line: str) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dupdetect.encoder.unknown import unknown_words, unread_characters
 from dupdetect.encoder.words import WordTokens, first_of_names, has_rules_of_bert, places
+from dupdetect.text import without_halves
 
 __all__ = ["Tokens"]
 
@@ -20,8 +21,6 @@ _TEXTS_AT_A_TIME = 4096
 
 # Far more than an encoder reads. The tokenizer would take megabytes apart, to the last token, and drop nearly all.
 _CHARACTERS_READ = 20_000
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Tokens:
@@ -141,7 +140,7 @@ def _portions(texts: Sequence[str]) -> Iterator[list[str]]:
         raise TypeError("texts must be a sequence of strings, not one string: write encode([text])")
     for start in range(0, len(texts), _TEXTS_AT_A_TIME):
         part = (text[:_CHARACTERS_READ] for text in texts[start : start + _TEXTS_AT_A_TIME])
-        yield [_SURROGATE.sub("\ufffd", text) for text in part]
+        yield [without_halves(text) for text in part]
 
 
 def _unknown_id(tokenizer: Any, model: dict[str, Any]) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dupdetect.calibration.measures import percent
 from dupdetect.curves import PairCurves
 from dupdetect.evaluation.graph_alone import GraphAlone
 from dupdetect.evaluation.mining import MiningMetrics
@@ -85,12 +86,12 @@ def _transfer_lines(evaluation: Evaluation) -> Iterator[str]:
     transfer = evaluation.transfer
     yield "Threshold transfer: F1 here, at the threshold that was chosen on other pairs and at the best one for these."
     yield f"  chosen on: {transfer.chosen_on or 'labelled pairs that nothing was said about'}"
-    there = f"{_percent(transfer.chosen_among)} duplicates there"
+    there = f"{percent(transfer.chosen_among)} duplicates there"
     if transfer.chosen_for != transfer.chosen_among:
-        there += f", weighted as if {_percent(transfer.chosen_for)} were"
+        there += f", weighted as if {percent(transfer.chosen_for)} were"
     yield (
         f"  {transfer.threshold:.4f}, the detector's   F1 {transfer.f1:.4f}   (on the pairs it was chosen on "
-        f"{transfer.f1_where_chosen:.4f}; {there}, {_percent(transfer.prevalence)} here)"
+        f"{transfer.f1_where_chosen:.4f}; {there}, {percent(transfer.prevalence)} here)"
     )
     yield (
         f"  {transfer.best_threshold:.4f}, the best here    F1 {transfer.best_f1:.4f}   "
@@ -128,10 +129,6 @@ def _prevalence_lines(evaluation: Evaluation) -> Iterator[str]:
         yield "  cannot be told: not one of these pairs is wrongly accepted, which does not mean that none ever is"
     else:
         yield "  " + "   ".join(f"{share}: {value:.4f}" for share, value in shares.items())
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
 
 
 def _without_nan(value: Any) -> Any:

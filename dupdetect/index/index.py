@@ -81,7 +81,8 @@ class QuestionIndex:
         detector: the shipped one by default. It is kept in the folder, with its threshold as it is now. An encoder of
         the caller's own cannot be: pass the detector to `open` then.
 
-        Raises OutputExistsError where there is something, NotCalibratedError for a detector without a threshold.
+        Raises OutputExistsError where there is something, NotCalibratedError for a detector without a threshold,
+        CalibrationError for one whose threshold was chosen for the pairs of one file.
         """
         chosen = Detector.from_pretrained() if detector is None else detector
         chosen.require_calibration()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from typing import Any
 
 from dupdetect.errors import InputError
 from dupdetect.questions import questions as as_questions
+from dupdetect.text import without_halves
 
 __all__ = ["Rows", "id_of", "rows_of"]
-
-_HALF_PAIR = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: no file can hold them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,9 @@ def rows_of(
     if chosen is None and asked.id_column is None and asked.notes:
         notes = tuple(note for note in notes if not note.startswith("Rows are identified by their numbers"))
     return Rows(
-        tuple(_whole(item) for item in asked.texts),
+        tuple(without_halves(item) for item in asked.texts),
         None if chosen is None else _ids(chosen),
-        tuple(None if item is None or not _string(item, "labels").strip() else _whole(item) for item in given),
+        tuple(None if item is None or not _string(item, "labels").strip() else without_halves(item) for item in given),
         label is not None or labels is not None,
         notes,
     )
@@ -78,7 +76,7 @@ def _column(values: Iterable[Any], name: str, count: int) -> list[Any]:
 
 def id_of(name: object) -> str:
     """Return an id as the index keeps it; InputError for what is no string."""
-    return _whole(_string(name, "ids"))
+    return without_halves(_string(name, "ids"))
 
 
 def _ids(values: Sequence[Any]) -> tuple[str, ...]:
@@ -95,7 +93,3 @@ def _string(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{name} must be strings, not {value!r} of type {type(value).__name__}. Convert it to str.")
     return value
-
-
-def _whole(text: str) -> str:
-    return _HALF_PAIR.sub("\ufffd", text)

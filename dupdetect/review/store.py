@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -32,6 +31,7 @@ from typing import Literal, cast, get_args
 
 from dupdetect import sqlite
 from dupdetect.errors import ArtifactError, InputError
+from dupdetect.text import without_halves
 
 __all__ = ["LABELS", "Label", "ReviewStore", "labels_beside"]
 
@@ -48,7 +48,6 @@ _TABLE = (
 _REQUESTS = (
     "CREATE TABLE IF NOT EXISTS requests (number INTEGER PRIMARY KEY, time TEXT NOT NULL, digest TEXT NOT NULL UNIQUE)"
 )
-_HALF_PAIR = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: no file can hold them
 
 
 def labels_beside(folder: str | Path) -> Path:
@@ -239,4 +238,4 @@ class ReviewStore:
 
 
 def _name(reviewer: str) -> str:
-    return _HALF_PAIR.sub("\ufffd", reviewer).strip()
+    return without_halves(reviewer).strip()

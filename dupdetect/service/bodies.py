@@ -13,10 +13,10 @@ from dupdetect.index import Hit
 from dupdetect.service.problems import invalid
 from dupdetect.service.running import NewQuestion
 from dupdetect.service.settings import Settings
+from dupdetect.text import holds_halves
 
 __all__ = ["AddBody", "CheckBody", "Health", "ScoreBody", "Scored", "Scores", "Similar", "SimilarBody", "check_limits"]
 
-_HALF = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -146,7 +146,7 @@ def check_limits(body: BaseModel, settings: Settings) -> None:
                 )
             faults += _given_twice([one.id for one in questions])
     faults += [
-        (where, "half of a surrogate pair, which is no character") for where, text in texts if _HALF.search(text)
+        (where, "half of a surrogate pair, which is no character") for where, text in texts if holds_halves(text)
     ]
     if faults:
         raise invalid(faults)

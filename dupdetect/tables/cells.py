@@ -11,10 +11,10 @@ from decimal import Decimal
 import numpy as np
 
 from dupdetect.errors import EmptyInputError, InputError
-from dupdetect.tables.encoding import holds_halves, is_utf8, printable
+from dupdetect.tables.encoding import is_utf8
 from dupdetect.tables.rows import Row, Rows, RowsInTheMaking
 from dupdetect.tables.table import Source, Table
-from dupdetect.text import is_missing
+from dupdetect.text import holds_halves, is_missing, without_halves
 
 _MOST_NAMES = 30
 _LONGEST_SHOWN = 60
@@ -90,7 +90,7 @@ class Cells:
         if not holds_halves("".join(cells)):
             return cells
         self._repaired += sum(map(holds_halves, cells))
-        return [*map(printable, cells)]
+        return [*map(without_halves, cells)]
 
 
 def table_of_columns(names: Sequence[str], columns: Sequence[Sequence[str]], source: Source) -> Table:

@@ -8,6 +8,7 @@ import re
 
 from dupdetect.errors import EncodingError, InputError
 from dupdetect.tables.stream import Stream, decoded
+from dupdetect.text import holds_halves
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -37,20 +38,6 @@ def decode(content: bytes, name: str, encoding: str | None) -> tuple[Stream, str
     text, _ = _decode_as(content, name, "cp1252")
     note = f"Read as cp1252 (not UTF-8: see the byte at offset {offset}). If characters look wrong, name the encoding."
     return text, "cp1252", [note]
-
-
-def printable(text: str) -> str:
-    """Return text that can be written as UTF-8: halves of surrogate pairs become U+FFFD."""
-    return _LONE_SURROGATE.sub("\ufffd", text) if holds_halves(text) else text
-
-
-def holds_halves(text: str) -> bool:
-    """Tell whether there are halves of surrogate pairs in a text, which no file can hold."""
-    try:
-        text.encode()  # several times as fast as a search
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def joined_halves(text: str) -> str:

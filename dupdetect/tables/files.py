@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from dupdetect.errors import InputError
 from dupdetect.remote import is_url, shown
-from dupdetect.tables.encoding import printable
 from dupdetect.tables.limits import check_read, check_unpacked, most_bytes
+from dupdetect.text import without_halves
 
 _PIECE = 1 << 24
 
@@ -31,7 +31,7 @@ def load(path: str | Path) -> tuple[str, str, bytes]:
         return "standard input", "", _standard_input()
     if not str(path):
         raise InputError("The name of the file is empty. Name a file, or - for standard input.")
-    name = printable(str(path))
+    name = without_halves(str(path))
     try:
         mode = Path(path).stat().st_mode  # before it is opened: opening a device can set it going
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):

@@ -110,7 +110,7 @@ def read_table(
     text, encoding, notes = decode(content, name, encoding)
     del raw, content
     if suffix in {".jsonl", ".ndjson", ".json"} or (str(path) == "-" and text.first_ink() == "{"):
-        refuse_options(name, "JSON", encoding=None, delimiter=delimiter)
+        refuse_options(name, "JSON", delimiter=delimiter)
         columns, rows, more = read_json(text, name)
         return Table(columns, rows, Source(name, "jsonl", sha256, encoding, given=given), tuple(notes + more))
     columns, rows, delimiter, more = parse_csv(text, name, suffix, one_character(delimiter), on_bad_rows)

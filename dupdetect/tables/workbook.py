@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from dupdetect.errors import BadRowsError, EmptyInputError, InputError
 from dupdetect.tables.cells import Cells, counted
-from dupdetect.tables.encoding import holds_halves
 from dupdetect.tables.limits import check_filling
 from dupdetect.tables.number_formats import BUILT_IN, GENERAL
 from dupdetect.tables.office_xml import EnoughError, OfficeArchive, without_prefix
 from dupdetect.tables.rows import Row
 from dupdetect.tables.sheet import Look, SheetRows, unescaped
+from dupdetect.text import holds_halves
 
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 _MOST_NAMES = 30

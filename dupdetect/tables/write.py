@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from dupdetect.tables.encoding import printable
+from dupdetect.text import without_halves
 
 _SPECIAL = re.compile(r'[\x00-\x1f",;|\ufeff]')
 _SPECIAL_OR_SPACE = re.compile(r'[\x00-\x1f",;|\ufeff\s]')
@@ -63,7 +63,7 @@ def _lines(rows: Sequence[Sequence[str]], width: int, *, excel_safe: bool) -> st
     if width == 1:
         # A line with nothing on it would be a blank line, not a row: the lone empty cell is written as "".
         written = [[cell or '""' for cell in written[0]]]
-    return printable("\n".join(map(",".join, zip(*written, strict=True))) + "\n")
+    return without_halves("\n".join(map(",".join, zip(*written, strict=True))) + "\n")
 
 
 def _quoted(column: Iterable[str]) -> Sequence[str]:
