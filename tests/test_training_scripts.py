@@ -22,8 +22,8 @@ from dupdetect.training import TrainingConfig  # noqa: E402
 
 CONFIG = TrainingConfig(base="base", steps=3)
 OTHER = TrainingConfig(base="base", steps=3, learning_rate=1e-3)
-RECIPE = {"joint": train_default.Training(CONFIG, "all", (1.0,))}
-OTHERS = {"joint": train_default.Training(OTHER, "all", (1.0,))}
+RECIPE = {"joint": train_default.Training(CONFIG, "quora", (1.0,))}
+OTHERS = {"joint": train_default.Training(OTHER, "quora", (1.0,))}
 BASE, GRID = (0.0, 0.0), [(0.5, 0.0), (0.5, 1.0), (1.0, 0.0), (1.0, 1.0)]
 PARTS = ("train", "validation", "calibration", "test")
 
@@ -68,7 +68,7 @@ def test_shares_are_measured_once_for_the_same_weights_and_anew_for_others(tmp_p
     named, every = train_default.named, [BASE, *GRID]
     monkeypatch.setattr(train_default, "combined", combined)
     monkeypatch.setattr(train_default, "as_encoder", lambda folder: None)
-    monkeypatch.setattr(train_default, "pair_average_precision", lambda encoder, pairs: 0.7)
+    monkeypatch.setattr(train_default, "on_validation", lambda encoder, pairs: {"pairs": 0.7})
     monkeypatch.setattr(train_default, "development", lambda encoder: {"quora": 0.5})
     tuned = {name: write_model(tmp_path / name) for name in ("joint", "triplet")}
     assert measured() == every
@@ -101,7 +101,7 @@ def test_no_two_trainings_share_their_seed():
     recipe = train_default.recipe(train_default.CONFIG)
     seeds = [config.seed for seed in range(3) for config in train_default.configs(recipe, "base", seed).values()]
     assert len(set(seeds)) == len(seeds) == 3 * len(recipe)
-    assert {training.pairs for training in recipe.values()} == {"all", "natural"}
+    assert {training.pairs for training in recipe.values()} == {"quora", "many domains", "natural"}
     assert all(training.shares for training in recipe.values())
 
 
