@@ -1,5 +1,7 @@
 """Exact search: against brute force, on random and clustered vectors, whatever the block size or row order."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,6 +93,34 @@ def test_row_order_and_block_size_change_no_bit(seed, first, second):
     shuffled = similar_pairs(rows[order], 0.6, block_rows=second)
     back = {(min(order[i], order[j]), max(order[i], order[j])): s for (i, j), s in as_dict(shuffled).items()}
     assert back == plain
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_a_threshold_of_numpy_is_the_same_number(kind, tmp_path):
+    first = random_rows(1, 64)
+    others = np.random.default_rng(8).normal(size=(1500, 64))
+    others -= (others @ first.T) * first
+    rows = unit(np.concatenate([first, 0.5 * first + np.sqrt(0.75) * unit(others)]))  # half of them above, half below
+    expected = similar_pairs(rows, 0.5)
+    found = similar_pairs(rows, kind(0.5), work=tmp_path)
+    assert np.array_equal(found.left, expected.left)
+    assert np.array_equal(found.right, expected.right)
+
+
+def test_a_count_of_numpy_is_the_same_number():
+    rows = random_rows(300, 8)
+    assert np.array_equal(nearest(rows[:3], rows, np.uint8(2)).rows, nearest(rows[:3], rows, 2).rows)
+
+
+def test_many_equally_near_rows_take_little_memory():
+    rows = np.repeat(random_rows(1, 96), 20_000, axis=0)
+    tracemalloc.start()
+    try:
+        nearest(rows[:1], rows, 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * len(rows) + 1_000_000, "no copy of the rows"
 
 
 def test_progress_sums_to_all_pairs():

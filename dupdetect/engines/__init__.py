@@ -19,9 +19,10 @@ ENGINES: dict[str, Callable[[], Engine]] = {"local": LocalEngine, "ray": RayEngi
 
 
 def engine_of(engine: str | Engine) -> Engine:
-    """Return the engine of this name, or the one that is given; raise InputError for a name that is none."""
-    if not isinstance(engine, str):
+    """Return the engine of this name, or the one that is given; raise InputError for what is neither."""
+    if isinstance(engine, str):
+        if engine in ENGINES:
+            return ENGINES[engine]()
+    elif hasattr(engine, "approximate_join"):
         return engine
-    if engine not in ENGINES:
-        raise InputError(f"There is no engine={engine!r}: it is {' or '.join(map(repr, ENGINES))}.")
-    return ENGINES[engine]()
+    raise InputError(f"There is no engine={engine!r}: it is {' or '.join(map(repr, ENGINES))}.")

@@ -73,6 +73,7 @@ def approximate_pairs(
     n = len(embeddings)
     rows = min(_LARGEST, max(_SMALLEST, -(-n // _SHARDS)))
     embeddings = rows_to_join(embeddings, threshold, rows)
+    threshold = float(threshold)  # a short float of numpy would swallow the margins of error
 
     def find() -> NDArray[np.int32]:
         middles = middles_of(embeddings)

@@ -20,6 +20,7 @@ from dupdetect.search.blocks import (
     cosine,
     float32_error,
     joined,
+    of_pairs,
     pairs_of_blocks,
     sorted_pairs,
 )
@@ -127,11 +128,12 @@ def similar_pairs(
 ) -> SimilarPairs:
     """Return every pair of rows whose cosine similarity is at or above `threshold`, each once.
 
-    embeddings: (n, d) float32, rows of length 1.  threshold: in [-1, 1].
-    Beyond the result (12 bytes a pair), memory is at most 6 n d bytes at the start and 2 n d later, some copies of
-    20,000 rows, and for each thread two blocks of block_rows x block_rows numbers of 4 bytes; where nearly all pairs
-    are similar, also the pairs of twelve blocks. `progress` is called with the number of pairs compared since its last
-    call; they sum to n (n - 1) / 2.
+    embeddings: (n, d) float32, rows of length 1, as `blocks.UNIT_TOLERANCE` takes it: what they lack of it, the cosine
+    does, so that equal rows may have 0.9999999.  threshold: in [-1, 1].
+    A pair takes 24 bytes until the end, of which the result keeps 12. Beyond that, memory is at most 6 n d bytes at the
+    start and 2 n d later, some copies of 20,000 rows, and for each thread two blocks of block_rows x block_rows numbers
+    of 4 bytes; where nearly all pairs are similar, also the pairs of twelve blocks. `progress` is called with the
+    number of pairs compared since its last call; they sum to n (n - 1) / 2.
 
     work: a folder for the pairs of finished blocks of rows; a later call with the same rows and the same folder takes
     them from there. It is the caller's to delete.
@@ -140,6 +142,7 @@ def similar_pairs(
     there are more than `most` pairs, where that is given.
     """
     embeddings = rows_to_join(embeddings, threshold, block_rows)
+    threshold = float(threshold)  # a short float of numpy would swallow the margins of error
     n = len(embeddings)
     join = _Join(embeddings, threshold, block_rows)
     finished: dict[int, Found] | FinishedBlocks = {}
@@ -212,7 +215,8 @@ def nearest(
 
     queries: (q, d), corpus: (n, d), float32 with rows of length 1.  Exact, and among equals the lower row number wins.
     most_products: of queries and rows, computed at a time, if there are not more rows than that; of 1,024 queries at
-    most.  Memory beyond the result: 8 bytes for each.  `progress` is called with the number of queries finished.
+    most.  Memory beyond the result: 8 bytes for each, and 28 for each row that is as near to a query as its k-th.
+    `progress` is called with the number of queries finished.
 
     Raises InputError when rows are not unit vectors, the dimensions differ, or k < 1.
     """
@@ -221,7 +225,7 @@ def nearest(
         raise InputError(f"Queries have {queries.shape[1]} dimensions, the corpus {corpus.shape[1]}.")
     if k < 1:
         raise InputError(f"top_k must be at least 1, not {k}.")
-    k = min(k, len(corpus))
+    k = min(int(k), len(corpus))
     rows = np.empty((len(queries), k), dtype=np.int64)
     similarity = np.empty((len(queries), k), dtype=np.float32)
     # Two float32 products may each be off by the bound, so a true neighbour lies within twice that of the k-th.
@@ -233,7 +237,7 @@ def nearest(
         kth = np.partition(cosines, len(corpus) - k, axis=1)[:, len(corpus) - k]
         for i, row in enumerate(cosines):
             candidates = np.flatnonzero(row >= kth[i] - slack)
-            exact = cosine(np.broadcast_to(block[i], (len(candidates), block.shape[1])), corpus[candidates])
+            exact = of_pairs(cosine, block, np.full(len(candidates), i), corpus, candidates)
             best = np.lexsort((candidates, -exact))[:k]
             rows[start + i], similarity[start + i] = candidates[best], exact[best]
         if progress:

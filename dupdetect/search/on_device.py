@@ -67,6 +67,7 @@ def similar_pairs_on(
     """
     torch = _library(device)
     embeddings = rows_to_join(embeddings, threshold, block_rows)
+    threshold = float(threshold)  # a short float of numpy would swallow the margins of error
     n = len(embeddings)
     starts = range(0, n, block_rows)
     finished: dict[int, Found] | FinishedBlocks = {}
@@ -129,7 +130,7 @@ def nearest_on(
         raise InputError(f"Queries have {queries.shape[1]} dimensions, the corpus {corpus.shape[1]}.")
     if k < 1:
         raise InputError(f"top_k must be at least 1, not {k}.")
-    k = min(k, len(corpus))
+    k = min(int(k), len(corpus))
     rows = np.empty((len(queries), k), dtype=np.int64)
     similarity = np.empty((len(queries), k), dtype=np.float32)
     if not k or not len(queries):
