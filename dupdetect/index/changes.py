@@ -1,4 +1,4 @@
-"""What changes an index: each function is part of one transaction of its writer."""
+"""What changes the questions of an index: each function is part of one transaction of its writer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from dupdetect.index.checked import DamagedRowsError, read_state, slots_of, stri
 from dupdetect.index.results import Added, Removed
 from dupdetect.index.rows import Rows
 from dupdetect.index.snapshot import Snapshot, load_snapshot
-from dupdetect.index.store import IndexStore
+from dupdetect.index.store import IndexStore, now
 from dupdetect.index.stored import company_of, form_hash
 from dupdetect.index.vectors import append_rows, delete_earlier, map_vectors, write_rows
 from dupdetect.progress import Progress
@@ -31,19 +30,7 @@ from dupdetect.search import TooManyPairsError
 from dupdetect.tables.cells import shown
 from dupdetect.text import canonical
 
-__all__ = [
-    "add",
-    "choose",
-    "chosen",
-    "compact",
-    "delete_unused_files",
-    "forget_merge",
-    "is_merged",
-    "merge",
-    "no_question",
-    "remove",
-    "tell_apart",
-]
+__all__ = ["add", "compact", "delete_unused_files", "no_question", "remove"]
 
 _TEXTS = 65_536  # encoded and compared in one go
 _FEW_EMPTY = 1_024  # slots for which no file is written anew
@@ -126,55 +113,6 @@ def compact(connection: sqlite3.Connection, folder: Path, dimension: int) -> Non
     connection.executemany("UPDATE forms SET slot = ? WHERE slot = ?", enumerate(used.tolist()))
     connection.execute("DELETE FROM empty_slots")
     connection.execute("UPDATE state SET vectors = ?, slots = ?", (number + 1, len(used)))
-
-
-def tell_apart(connection: sqlite3.Connection, key: str) -> None:
-    """Remember that a pair of texts is none; see `QuestionIndex.unmerge`."""
-    connection.execute("INSERT OR IGNORE INTO told_apart VALUES (?, ?)", (key, _now()))
-
-
-def merge(connection: sqlite3.Connection, form: str, other: str) -> None:
-    """Remember that two texts belong together; see `QuestionIndex.merge`."""
-    connection.execute("INSERT OR IGNORE INTO merged VALUES (?, ?, ?)", (*_hashes(form, other), _now()))
-
-
-def is_merged(connection: sqlite3.Connection, form: str, other: str) -> bool:
-    """Tell whether somebody has merged two texts."""
-    row = connection.execute("SELECT 1 FROM merged WHERE first = ? AND second = ?", _hashes(form, other)).fetchone()
-    return row is not None
-
-
-def forget_merge(connection: sqlite3.Connection, form: str, other: str) -> bool:
-    """Undo `merge`; return whether there was anything to undo."""
-    changed = connection.execute("DELETE FROM merged WHERE first = ? AND second = ?", _hashes(form, other))
-    return changed.rowcount > 0
-
-
-def choose(connection: sqlite3.Connection, form: str, name: str) -> None:
-    """Remember that a text shall stay, as the question with this id; see `QuestionIndex.set_survivor`."""
-    connection.execute(
-        "INSERT OR REPLACE INTO survivors SELECT ?, coalesce(max(number), 0) + 1, ?, ? FROM survivors",
-        (form_hash(form), name, _now()),
-    )
-
-
-def chosen(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Return the ids of the questions that were chosen to stay, the last choice first; of a text whose chosen question
-    is gone, that of the question that was added first."""
-    rows = connection.execute(
-        "SELECT survivors.number, questions.id FROM survivors JOIN forms ON forms.hash = survivors.hash "
-        "JOIN questions ON questions.form = forms.number "
-        "ORDER BY survivors.number DESC, questions.id != survivors.id, questions.number"
-    )
-    found: dict[int, str] = {}
-    for number, name in rows:
-        found.setdefault(number, name)
-    return tuple(found.values())
-
-
-def _hashes(form: str, other: str) -> tuple[bytes, bytes]:
-    first, second = sorted((form_hash(form), form_hash(other)))
-    return first, second
 
 
 def delete_unused_files(store: IndexStore) -> None:
@@ -309,13 +247,13 @@ def _add_questions(
     """Add questions, each a row and the number of its form, None where it is blank; return the ids of all rows."""
     number = read_state(connection).next_question
     ids = list(rows.ids) if rows.ids is not None else [""] * len(rows.texts)
-    now = _now()
+    time = now()
     for row, form in fresh:
         while rows.ids is None and _is_taken(connection, str(number)):
             number += 1
         if rows.ids is None:
             ids[row] = str(number)
-        added = now if rows.added is None else rows.added[row]
+        added = time if rows.added is None else rows.added[row]
         connection.execute(
             "INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?)",
             (number, ids[row], rows.texts[row], form, rows.labels[row], added),
@@ -327,7 +265,3 @@ def _add_questions(
 
 def _is_taken(connection: sqlite3.Connection, name: str) -> bool:
     return connection.execute("SELECT 1 FROM questions WHERE id = ?", (name,)).fetchone() is not None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

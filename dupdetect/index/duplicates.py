@@ -11,7 +11,7 @@ import numpy as np
 
 from dupdetect.deduplicating import deduplicated
 from dupdetect.detector import Detector
-from dupdetect.index import changes
+from dupdetect.index import decisions
 from dupdetect.index.checked import strings
 from dupdetect.index.results import ClusterMember, KnownCluster
 from dupdetect.index.snapshot import Snapshot
@@ -78,7 +78,7 @@ class StoredQuestions:
             StoredPairs(connection),
             MergedPairs(connection, vectors, apart),
             apart,
-            tuple(changes.chosen(connection)),
+            tuple(decisions.chosen(connection)),
         )
 
 

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dupdetect.artifacts import IN_INDEX
 from dupdetect.atomic import atomic_folder, is_empty_folder
@@ -21,9 +20,9 @@ from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import LimitedVocabulary
 from dupdetect.encoder.cache import uncached
 from dupdetect.errors import ArtifactError, DecidedOtherwiseError, InputError, OutputExistsError
-from dupdetect.index import changes
+from dupdetect.index import changes, decisions
 from dupdetect.index.checked import DamagedRowsError, read_state, strings
-from dupdetect.index.classes import class_limit, classification, reach_classes
+from dupdetect.index.classes import classification, reach_classes
 from dupdetect.index.duplicates import StoredQuestions, clusters_of, known_duplicates
 from dupdetect.index.manifest import MANIFEST, IndexManifest, read_manifest, write_manifest
 from dupdetect.index.results import (
@@ -36,21 +35,16 @@ from dupdetect.index.results import (
     Removed,
 )
 from dupdetect.index.rows import Rows, id_of, rows_of
-from dupdetect.index.searching import Scored, best_texts, labelled_slots
-from dupdetect.index.snapshot import Snapshot, load_snapshot
+from dupdetect.index.searching import Scored, best_texts
 from dupdetect.index.store import IndexStore, make_store
-from dupdetect.index.stored import form_hash
+from dupdetect.index.viewing import View
 from dupdetect.progress import Progress, silent
 from dupdetect.results import Deduplication, Explanation
 from dupdetect.results.pair_decisions import compared_words
-from dupdetect.review.candidates import pair_key
 from dupdetect.shell import quoted
 from dupdetect.text import canonical
 
 __all__ = ["QuestionIndex"]
-
-_TRIES = 10
-_DECISIONS = {"told_apart": 2, "merged": 3, "survivors": 4}  # tables of what people decided, and their columns
 
 
 class QuestionIndex:
@@ -68,9 +62,7 @@ class QuestionIndex:
         self.detector = detector
         self._calibration = detector.require_calibration()
         self._store = IndexStore(folder)
-        self._snapshot: Snapshot | None = None
-        self._labelled: tuple[int, NDArray[np.bool_]] | None = None
-        self._limit: tuple[int, float, float | None] | None = None
+        self._view = View(self._store, detector.encoder)
 
     # Making and keeping ------------------------------------------------------------------------------------------
 
@@ -139,7 +131,7 @@ class QuestionIndex:
                 columns = connection.execute("SELECT id, text, label, added FROM questions ORDER BY number").fetchall()
                 _check_questions(columns)
                 next_question = read_state(connection).next_question
-                decisions = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in _DECISIONS}  # noqa: S608
+                decided = decisions.read_all(connection)
         finally:
             store.close()
         rows = Rows(
@@ -153,9 +145,7 @@ class QuestionIndex:
         with atomic_folder(target, marker=MANIFEST) as place, cls.create(place / "new", detector) as index:
             index._add(rows, progress)
             with index._store.writing() as connection:
-                for name, made in decisions.items():
-                    values = ",".join("?" * _DECISIONS[name])
-                    connection.executemany(f"INSERT INTO {name} VALUES ({values})", made)  # noqa: S608
+                decisions.write_all(connection, decided)
                 # No id is given to a second question, not even that of one that was removed.
                 connection.execute("UPDATE state SET next_question = max(next_question, ?)", (next_question,))
             index.close()
@@ -167,7 +157,7 @@ class QuestionIndex:
     def close(self) -> None:
         """Close the files, after the changes that are being made."""
         self._store.close()
-        self._snapshot = self._labelled = self._limit = None
+        self._view.forget()
 
     def __enter__(self) -> QuestionIndex:
         return self
@@ -288,7 +278,7 @@ class QuestionIndex:
         names = list(dict.fromkeys(map(id_of, ids)))
         with self._store.writing() as connection:
             removed = changes.remove(connection, self.folder, names)
-            changes.compact(connection, self.folder, self._dimension)
+            changes.compact(connection, self.folder, int(self.detector.encoder.dimension))
         changes.delete_unused_files(self._store)
         return removed
 
@@ -303,19 +293,18 @@ class QuestionIndex:
         """
         with self._store.writing() as connection:
             forms = self._two_forms(connection, id_a, id_b)
-            if changes.is_merged(connection, *forms):
+            if decisions.is_merged(connection, *forms):
                 raise DecidedOtherwiseError(
                     f"The questions {id_a!r} and {id_b!r} have been merged, and cannot be told apart too. If they do "
                     "not ask the same, take that back first",
                     f"forget_merge({id_a!r}, {id_b!r}), or `{self._undo('merge', id_a, id_b)}`.",
                 )
-            changes.tell_apart(connection, pair_key(*forms))
+            decisions.tell_apart(connection, *forms)
 
     def forget(self, id_a: str, id_b: str) -> bool:
         """Undo `unmerge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            key = pair_key(*self._two_forms(connection, id_a, id_b))
-            return connection.execute("DELETE FROM told_apart WHERE key = ?", (key,)).rowcount > 0
+            return decisions.forget_told_apart(connection, *self._two_forms(connection, id_a, id_b))
 
     def merge(self, id_a: str, id_b: str) -> None:
         """Remember that two questions ask the same: the pair counts from now on, whatever its similarity and the
@@ -329,18 +318,18 @@ class QuestionIndex:
         """
         with self._store.writing() as connection:
             forms = self._two_forms(connection, id_a, id_b)
-            if connection.execute("SELECT 1 FROM told_apart WHERE key = ?", (pair_key(*forms),)).fetchone() is not None:
+            if decisions.is_told_apart(connection, *forms):
                 raise DecidedOtherwiseError(
                     f"The questions {id_a!r} and {id_b!r} have been told apart, and cannot be merged too. If they do "
                     "ask the same, take that back first",
                     f"forget({id_a!r}, {id_b!r}), or `{self._undo('unmerge', id_a, id_b)}`.",
                 )
-            changes.merge(connection, *forms)
+            decisions.merge(connection, *forms)
 
     def forget_merge(self, id_a: str, id_b: str) -> bool:
         """Undo `merge`; return whether there was anything to undo. Raises InputError for what is not there."""
         with self._store.writing() as connection:
-            return changes.forget_merge(connection, *self._two_forms(connection, id_a, id_b))
+            return decisions.forget_merge(connection, *self._two_forms(connection, id_a, id_b))
 
     def set_survivor(self, id: str) -> None:  # noqa: A002
         """Remember that a question stays wherever it is a duplicate: those that are a pair with it go.
@@ -352,14 +341,13 @@ class QuestionIndex:
         Raises InputError for an id that is not there, and for a question without a text.
         """
         with self._store.writing() as connection:
-            changes.choose(connection, self._form(connection, id), id_of(id))
+            decisions.choose(connection, self._form(connection, id), id_of(id))
 
     def forget_survivor(self, id: str) -> bool:  # noqa: A002
         """Undo `set_survivor`, whichever question of this text was chosen; return whether there was anything to undo.
         Raises InputError as it does."""
         with self._store.writing() as connection:
-            form = self._form(connection, id)
-            return connection.execute("DELETE FROM survivors WHERE hash = ?", (form_hash(form),)).rowcount > 0
+            return decisions.forget_choice(connection, self._form(connection, id))
 
     # Asking it ---------------------------------------------------------------------------------------------------
 
@@ -431,8 +419,8 @@ class QuestionIndex:
         if isinstance(outsiders, bool) or not isinstance(outsiders, int | float | np.number) or not 0 < outsiders < 1:
             raise InputError(f"outsiders must be a share between 0 and 1, such as 0.1, not {outsiders!r}.")
         encoded = self._encoded(texts)
-        with self._looking() as (connection, snapshot):
-            wanted = self._labelled_slots(connection, snapshot)
+        with self._view.looking() as (connection, snapshot):
+            wanted = self._view.labelled_slots(connection, snapshot)
             classes = connection.execute("SELECT count(DISTINCT label) FROM questions").fetchone()[0]
             # Where there are fewer classes, looking for so many would read every text.
             ranked = max(1, min(top, classes))
@@ -446,7 +434,7 @@ class QuestionIndex:
                 lambda scored: reach_classes(scored, ranked),
                 wanted,
             )
-            limit = self._class_limit(connection, snapshot, float(outsiders))
+            limit = self._view.class_limit(connection, snapshot, float(outsiders))
         told = None if limit is None else float(outsiders)
         threshold = self._calibration.threshold if limit is None else min(limit, self._calibration.threshold)
         return [classification(text, scored, top, threshold, told) for text, scored in zip(texts, found, strict=True)]
@@ -478,10 +466,6 @@ class QuestionIndex:
             return clusters_of(known_duplicates(stored, self.detector, None, silent))
 
     # Inside ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _dimension(self) -> int:
-        return int(self.detector.encoder.dimension)
 
     def _add(self, rows: Rows, progress: Progress) -> Added:
         with self._store.writing() as connection:
@@ -520,49 +504,15 @@ class QuestionIndex:
     ) -> list[list[Scored]]:
         """Return for each text what `best_texts` finds; nothing for blank ones."""
         encoded = self._encoded(texts)
-        with self._looking() as (connection, snapshot):
+        with self._view.looking() as (connection, snapshot):
             return best_texts(connection, snapshot, texts, encoded, self._calibration, k, enough)
 
     def _encoded(self, texts: Sequence[str]) -> EncodedTexts:
         return encode_texts(uncached(self.detector.encoder), DistinctTexts.of(texts), silent, self.detector.guards)
 
     @contextmanager
-    def _looking(self) -> Iterator[tuple[sqlite3.Connection, Snapshot]]:
-        """One transaction, and the vectors that go with it."""
-        for tries in range(_TRIES):
-            with self._store.reading() as connection:
-                try:
-                    snapshot = self._current(connection)
-                except FileNotFoundError:
-                    # A writer has put another file in its place since the transaction began.
-                    if tries + 1 < _TRIES:
-                        continue
-                    raise self._store.without_vectors() from None
-                yield connection, snapshot
-                return
-
-    def _current(self, connection: sqlite3.Connection) -> Snapshot:
-        version = read_state(connection).version
-        known = self._snapshot
-        if known is None or known.version != version:
-            known = self._snapshot = load_snapshot(connection, self.folder, self._dimension)
-        return known
-
-    def _labelled_slots(self, connection: sqlite3.Connection, snapshot: Snapshot) -> NDArray[np.bool_]:
-        known = self._labelled
-        if known is None or known[0] != snapshot.version:
-            known = self._labelled = (snapshot.version, labelled_slots(connection, len(snapshot.vectors)))
-        return known[1]
-
-    def _class_limit(self, connection: sqlite3.Connection, snapshot: Snapshot, outsiders: float) -> float | None:
-        known = self._limit
-        if known is None or known[:2] != (snapshot.version, outsiders):
-            known = self._limit = (snapshot.version, outsiders, class_limit(connection, snapshot, outsiders))
-        return known[2]
-
-    @contextmanager
     def _stored(self, told_apart: Collection[str], *, joined_alone: bool) -> Iterator[StoredQuestions]:
-        with self._looking() as (connection, snapshot):
+        with self._view.looking() as (connection, snapshot):
             fingerprint = self.detector.encoder.fingerprint
             stored = StoredQuestions.read(
                 connection, snapshot, self.folder, fingerprint, told_apart, joined_alone=joined_alone

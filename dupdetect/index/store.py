@@ -10,12 +10,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dupdetect import sqlite
 from dupdetect.errors import ArtifactError, IndexLockedError, InputError
 
-__all__ = ["DATABASE", "IndexStore", "make_store"]
+__all__ = ["DATABASE", "IndexStore", "make_store", "now"]
 
 DATABASE = "questions.sqlite"
 FORMAT = 1
@@ -86,6 +87,11 @@ def make_store(folder: Path) -> None:
         file.execute(f"PRAGMA user_version = {FORMAT}")
         file.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
         file.executescript(_TABLES)
+
+
+def now() -> str:
+    """Return the time, as the database keeps it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class IndexStore:
