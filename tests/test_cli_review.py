@@ -17,7 +17,7 @@ import pytest
 from dupdetect import Detector
 from dupdetect.cli import main
 from dupdetect.recalibrating import maker_option
-from dupdetect.review import ReviewStore, standing
+from dupdetect.review import ReviewStore, refit, standing
 from dupdetect.review.candidates import CANDIDATE_COLUMNS, pair_key
 from dupdetect.review.store import labels_beside
 from dupdetect.tables import write_csv
@@ -124,6 +124,15 @@ def test_only_possible_pairs_in_their_order(review, out):
     assert "2 of 5 labelled" in err
     assert "2 of 5 pairs labelled" in said
     assert "no longer among those drawn" not in review(out, "q", "--possible")[0]
+
+
+def test_back_among_possible_pairs_leaves_the_others(review, out):
+    review(out, "uyq")
+    with ReviewStore(labels_beside(out)) as store:
+        store.record(key_of(4), "different")
+    _, err = review(out, "bnq", "--possible")
+    assert asked(err) == [3, 1, 3], "not the pair that was labelled last"
+    assert labels(out) == {0: "unsure", 1: "different", 4: "different"}
 
 
 def test_no_possible_pair(review, tmp_path):
@@ -287,9 +296,12 @@ def test_a_damaged_store_is_an_error_before_anything_is_asked(capsys, out):
 
 
 def test_a_folder_with_a_strange_name(review, tmp_path, monkeypatch):
-    monkeypatch.setattr(standing, "MINIMUM_OF_EACH_KIND", 1)
+    for module in (standing, refit):
+        monkeypatch.setattr(module, "MINIMUM_OF_EACH_KIND", 1)
     folder = write_candidates(tmp_path / "my export's ü.dupdetect")
     said, _ = review(folder, "yn")
+    assert "bands of similarity" in said.splitlines()[-1], "calibrate would refuse"
+    said, _ = review(folder, "yny")
     command = shlex.split(said.splitlines()[-1].removeprefix("next: "))
     assert command == ["dupdetect", "calibrate", "--from-reviews", str(folder), "-o", "FOLDER"]
 

@@ -113,12 +113,14 @@ def test_the_transfer_compares_the_threshold_with_the_best_one_here(detector):
         assert transfer.f1_where_chosen == moved.calibration.summary()["f1"]["value"]
     assert transfer.prevalence == pairs.prevalence
     assert transfer.chosen_on == "made for the tests"
+    assert not transfer.chosen_here
 
 
 def test_a_threshold_from_these_very_pairs_loses_nothing(encoder):
     pairs = labelled_pairs(150, seed=4)
     transfer = evaluate(Detector.calibrate(encoder, pairs), pairs).transfer
     assert transfer.loss == 0
+    assert transfer.chosen_here
     assert transfer.f1 == transfer.best_f1 == pytest.approx(transfer.f1_where_chosen)
 
 

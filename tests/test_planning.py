@@ -42,6 +42,7 @@ PLACES = [
 def quickly(monkeypatch):
     """How fast this machine is matters to no test."""
     monkeypatch.setattr(planning, "_SHARD_ROWS", 600)
+    monkeypatch.setattr(planning, "_FEWEST", 200)
     monkeypatch.setattr(planning, "measure", functools.partial(measure, seconds=0.2))
 
 

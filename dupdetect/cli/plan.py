@@ -71,7 +71,7 @@ def _told(rates: Rates, plan: Plan) -> str:
             f"{rates.encoded:,.0f} texts or compares {rates.compared / 1e6:,.0f} million pairs, or does all the rest "
             f"for {rates.rest:,.0f} rows",
             f"predicted for {plan.rows:,} rows ({plan.texts:,.0f} different texts if as many repeat as there), "
-            f"{_pairs(plan.pairs)}:",
+            f"{_pairs(plan.pairs, rates.similar)}:",
             f"  exact, {workers}: {_parts(exact)}; memory {_bytes(exact['memory'])}",
             f"  approximate (--search ann), {workers}: {_parts(approximate)}; memory {_bytes(approximate['memory'])}",
             f"  disk {_bytes(plan.disk)} with --resume; on Ray, object store {_bytes(plan.store)} and network "
@@ -85,8 +85,10 @@ def _told(rates: Rates, plan: Plan) -> str:
     )
 
 
-def _pairs(pairs: float) -> str:
-    return f"about {pairs:,.0f} similar pairs" if pairs >= 1 else "no similar pairs, as none were in the sample"
+def _pairs(pairs: float, share: float) -> str:
+    if pairs >= 1:
+        return f"about {pairs:,.0f} similar pairs"
+    return "less than one similar pair" if share else "no similar pairs, as none were in the sample"
 
 
 def _workers(workers: int) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import textwrap
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,7 @@ def _ask_about_all(candidates: Candidates, store: ReviewStore, reviewer: str, on
     from dupdetect.review.standing import Standing
 
     place = {key: row for row, key in enumerate(candidates.key)}
+    among = {key for key, kind in zip(candidates.key, candidates.kind, strict=True) if kind == only}
     again = None  # the pair whose label was just taken back is the next
     while True:
         standing = Standing.of(candidates, store, reviewer, only)
@@ -150,14 +152,15 @@ def _ask_about_all(candidates: Candidates, store: ReviewStore, reviewer: str, on
         if key == _STOP:
             return
         if key == _BACK:
-            again = _take_back(store, reviewer, place)
+            again = _take_back(store, reviewer, place, None if only is None else among)
         else:
             store.record(candidates.key[row], _LABEL_OF[key], reviewer)
 
 
-def _take_back(store: ReviewStore, reviewer: str, place: dict[str, int]) -> int | None:
-    """Take back the reviewer's last label; return the row of its pair, None where there is none to ask about."""
-    key = store.undo(reviewer)
+def _take_back(store: ReviewStore, reviewer: str, place: dict[str, int], among: Collection[str] | None) -> int | None:
+    """Take back the reviewer's last label, of those pairs if any are named; return the row of its pair, None where
+    there is none to ask about."""
+    key = store.undo(reviewer, among)
     if key is None:
         _say("There is no label to take back.")
     elif key not in place:
@@ -212,7 +215,6 @@ def _say(line: str) -> None:
 
 
 def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None, folder: str) -> str:
-    from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
     from dupdetect.results.cells import counted
     from dupdetect.review.standing import Standing
 
@@ -236,12 +238,10 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Ki
             lines.append(
                 f"next: the same {_command(folder)} again, with --overwrite: it takes these labels into account"
             )
-    elif found.enough:
+    elif not found.missing:
         lines.append(f"next: dupdetect calibrate --from-reviews {quoted(folder)}{_maker(folder)} -o FOLDER")
     elif found.labelled:
-        lines.append(
-            f"to calibrate, at least {MINIMUM_OF_EACH_KIND} duplicates and {MINIMUM_OF_EACH_KIND} others are needed"
-        )
+        lines.append(found.missing)
     return "\n".join(lines)
 
 

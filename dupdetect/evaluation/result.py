@@ -84,6 +84,9 @@ def _graph_lines(evaluation: Evaluation) -> Iterator[str]:
 
 def _transfer_lines(evaluation: Evaluation) -> Iterator[str]:
     transfer = evaluation.transfer
+    if transfer.chosen_here:
+        yield "Threshold transfer: none, as the threshold was chosen on these very pairs. Nothing here is a result."
+        return
     yield "Threshold transfer: F1 here, at the threshold that was chosen on other pairs and at the best one for these."
     yield f"  chosen on: {transfer.chosen_on or 'labelled pairs that nothing was said about'}"
     there = f"{percent(transfer.chosen_among)} duplicates there"

@@ -18,6 +18,8 @@ _PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
 class ThresholdTransfer:
     """The detector's threshold, chosen on other pairs, against the best one for these.
 
+    chosen_here: whether it was chosen on these very pairs, as far as similarities and labels tell; then nothing here is
+    a result.
     chosen_on: a few words on the calibration pairs, "" when nothing was said.  chosen_for: the share of duplicates that
     the threshold was chosen for, chosen_among: the share among the calibration pairs, which can be another (see
     `Calibration.at`); prevalence: the share here, all in [0, 1].
@@ -28,6 +30,7 @@ class ThresholdTransfer:
     loss: best_f1 - f1, at least 0. A threshold that was chosen for a precision or a recall gives up F1 on purpose.
     """
 
+    chosen_here: bool
     chosen_on: str
     chosen_for: float
     chosen_among: float
@@ -51,7 +54,10 @@ def threshold_transfer(
     """
     best, best_threshold = metrics.best_f1(metrics.curve(similarity, labels))
     here = metrics.counts_at(similarity, labels, calibration.threshold).f1
+    sample = calibration.sample
+    same = np.array_equal(np.sort(similarity)[::-1], sample.similarity) and int(labels.sum()) == int(sample.label.sum())
     return ThresholdTransfer(
+        chosen_here=same,
         chosen_on=calibration.data,
         chosen_for=calibration.prevalence,
         chosen_among=calibration.sample.prevalence,

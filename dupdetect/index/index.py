@@ -475,7 +475,10 @@ class QuestionIndex:
 
     def _undo(self, verb: str, *ids: str) -> str:
         """Return the command that takes a decision back."""
-        return f"dupdetect index {verb} {quoted(str(self.folder))} {shlex.join(ids)} --undo"
+        named = f"{shlex.join(ids)} --undo"
+        if any(name.startswith("-") for name in ids):  # which would be taken for options
+            named = f"--undo -- {shlex.join(ids)}"
+        return f"dupdetect index {verb} {quoted(str(self.folder))} {named}"
 
     def _two_forms(self, connection: sqlite3.Connection, id_a: str, id_b: str) -> tuple[str, str]:
         first, second = self._form(connection, id_a), self._form(connection, id_b)

@@ -28,7 +28,7 @@ from dupdetect.guards import Guards
 from dupdetect.review.candidates import Candidates
 from dupdetect.review.certified import certified_threshold
 
-__all__ = ["Reviewed", "certificate", "refit"]
+__all__ = ["Reviewed", "certificate", "refit", "require_enough"]
 
 _FINEST, _ROWS = 10, 20_000
 _CERTIFIED = MinPrecision(0.95)
@@ -129,18 +129,8 @@ def _in_turn(candidates: Candidates, labels: Mapping[str, str]) -> NDArray[np.in
     return np.array(rows, dtype=np.int64)
 
 
-def refit(
-    reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion = _CERTIFIED, request: int = 1
-) -> Calibration:
-    """Return the calibration that the labels of a review give.
-
-    encoder: the fingerprint of the encoder that the scores come from.  source: the name of the export.
-    criterion: by default the lowest threshold with a certified precision of 0.95 among all pairs of the export.
-    request: which request for a certificate on these labels this is, from 1 (`dupdetect.review.certified`).
-
-    Raises CalibrationError for fewer than 20 labels of a kind, UnreachableCriterionError when no threshold meets the
-    criterion; both count in labels.
-    """
+def require_enough(reviewed: Reviewed) -> None:
+    """Raise CalibrationError, which counts, where there are fewer than 20 labels of a kind that a threshold accepts."""
     can_be_accepted = np.isfinite(reviewed.score)
     duplicates = int((reviewed.label & can_be_accepted).sum())
     others = int((~reviewed.label & can_be_accepted).sum())
@@ -159,6 +149,21 @@ def refit(
                 else "All that were drawn are labelled: review a larger export, or go on with the detector as it is."
             )
         )
+
+
+def refit(
+    reviewed: Reviewed, *, encoder: str, source: str, criterion: Criterion = _CERTIFIED, request: int = 1
+) -> Calibration:
+    """Return the calibration that the labels of a review give.
+
+    encoder: the fingerprint of the encoder that the scores come from.  source: the name of the export.
+    criterion: by default the lowest threshold with a certified precision of 0.95 among all pairs of the export.
+    request: which request for a certificate on these labels this is, from 1 (`dupdetect.review.certified`).
+
+    Raises CalibrationError for fewer than 20 labels of a kind, UnreachableCriterionError when no threshold meets the
+    criterion; both count in labels.
+    """
+    require_enough(reviewed)
     threshold = None
     if isinstance(criterion, MinPrecision):
         counted = reviewed.counted

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
+from dupdetect.errors import CalibrationError
 from dupdetect.review.candidates import Candidates, Kind
+from dupdetect.review.refit import Reviewed, require_enough
 from dupdetect.review.store import ReviewStore
 
 __all__ = ["Standing"]
@@ -18,6 +21,8 @@ class Standing:
     next: the row of the first of these pairs without a label of this reviewer, None where there is none.  drawn: pairs
     there are to label.  duplicates, different, unsure: of these, labelled that by this reviewer.  disputed: labelled
     differently by another one.  elsewhere: labels of this reviewer for pairs that are no longer among those drawn.
+    missing: what a calibration still lacks, counting the labels of all reviewers and all kinds of pairs, as a sentence;
+    "" where there are enough.
     """
 
     next: int | None
@@ -27,6 +32,7 @@ class Standing:
     unsure: int
     disputed: int
     elsewhere: int
+    missing: str
 
     @classmethod
     def of(cls, candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None = None) -> Standing:
@@ -42,13 +48,21 @@ class Standing:
             unsure=here.count("unsure"),
             disputed=sum(key in conflicts for key in mine if key in drawn),
             elsewhere=len(mine.keys() - set(candidates.key)),
+            missing=_missing(candidates, store.labels() | dict.fromkeys(conflicts, "unsure")),
         )
 
     @property
     def labelled(self) -> int:
         return self.duplicates + self.different + self.unsure
 
-    @property
-    def enough(self) -> bool:
-        """Whether there may be enough labels of each kind to calibrate."""
-        return min(self.duplicates, self.different + self.unsure) >= MINIMUM_OF_EACH_KIND
+
+def _missing(candidates: Candidates, labels: Mapping[str, str]) -> str:
+    here = [labels[key] for key in candidates.key if key in labels]
+    duplicates = here.count("duplicate")
+    if min(duplicates, len(here) - duplicates) < MINIMUM_OF_EACH_KIND:
+        return f"to calibrate, at least {MINIMUM_OF_EACH_KIND} duplicates and {MINIMUM_OF_EACH_KIND} others are needed"
+    try:
+        require_enough(Reviewed.of(candidates, labels, None))
+    except CalibrationError as error:
+        return str(error)
+    return ""

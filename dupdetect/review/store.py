@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,14 +114,20 @@ class ReviewStore:
         with self._writing():
             self._add(_name(reviewer), key, label, takes_back=None)
 
-    def undo(self, reviewer: str | None = None) -> str | None:
+    def undo(self, reviewer: str | None = None, among: Collection[str] | None = None) -> str | None:
         """Take back the label that was given last, by `reviewer` or, without a name, by anyone; return its pair's key.
+
+        among: the keys of the pairs that it may be of; None for any.
 
         The reviewer's earlier label of this pair, if there is one, counts again. Returns None where there is nothing to
         take back. Called repeatedly, it goes back one label after the other.
         """
         with self._writing():
-            given = [event for event in self._given() if reviewer is None or event.reviewer == _name(reviewer)]
+            given = [
+                event
+                for event in self._given()
+                if (reviewer is None or event.reviewer == _name(reviewer)) and (among is None or event.key in among)
+            ]
             if not given:
                 return None
             last = given[-1]

@@ -48,7 +48,7 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bytes):
-        return value.decode() if is_utf8(value) else value.hex()
+        return value.decode() if is_utf8(value) else f"\\x{value.hex()}"  # as PostgreSQL writes bytes
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, np.float32 | np.float16) and np.isfinite(value):

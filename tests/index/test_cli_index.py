@@ -127,6 +127,17 @@ def test_remove_takes_ids_from_a_pipe_too(faq, folder):
     ]
 
 
+def test_a_line_of_the_pipe_is_an_id_whatever_it_holds(folder, call):
+    odd = "c\u2028d", "x\fy"
+    rows = "".join(f"{name},Question number {number} is this\n" for number, name in enumerate([*odd, *"cdxy"]))
+    (folder / "odd.csv").write_text(f"id,question\n{rows}", encoding="utf-8")
+    call("add", "odd", "odd.csv", "--fast")
+    command = [sys.executable, "-m", "dupdetect", "index", "remove", "odd", "-"]
+    done = subprocess.run(command, input="\r\n".join(odd).encode(), capture_output=True, check=True)
+    assert b"removed 2 questions" in done.stdout
+    assert call("remove", "odd", *"cdxy")[0].endswith("odd holds 0 questions\n")
+
+
 def test_columns_that_the_index_does_not_keep_are_named(folder, call):
     (folder / "more.csv").write_text("number,question,answer,votes\n9,Where is my parcel now?,Here,3\n")
     _, err = call("add", "faq", "more.csv", "--text", "question", "--id", "number", "--fast")
@@ -265,6 +276,12 @@ def test_what_contradicts_an_earlier_decision_says_how_to_take_that_back(faq, fo
     call("merge", faq, "1", "3")
     _, err = call("unmerge", faq, "3", "1", status=1)
     assert "or `dupdetect index merge faq 3 1 --undo`." in err
+    (folder / "dashes.csv").write_text("id,question\n-5,Where is my parcel?\n--undo,How can I pay by card?\n")
+    call("add", "dashes", "dashes.csv", "--fast")
+    call("merge", "dashes", "--", "-5", "--undo")
+    _, err = call("unmerge", "dashes", "--", "-5", "--undo", status=1)
+    assert "or `dupdetect index merge dashes --undo -- -5 --undo`." in err
+    assert call("merge", "dashes", "--undo", "--", "-5", "--undo")[0] == "-5 and --undo are not merged any more\n"
 
 
 def test_an_index_is_on_this_machine(folder, call):

@@ -123,8 +123,9 @@ def remove(folder: str, ids: tuple[str, ...], as_json: bool) -> None:
     if ids == ("-",):
         if sys.stdin is None:
             raise InputError("Standard input is closed. Name the ids.")
-        lines = sys.stdin.buffer.read().decode("utf-8-sig", "replace").splitlines()
-        ids = tuple(line for line in lines if line.strip())
+        # By line ends alone: an id may hold what else Python splits lines at, such as U+2028.
+        lines = sys.stdin.buffer.read().decode("utf-8-sig", "replace").split("\n")
+        ids = tuple(line.removesuffix("\r") for line in lines if line.strip())
     with opened(folder) as known:
         removed = known.remove(ids)
         left = len(known)

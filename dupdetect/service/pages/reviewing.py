@@ -93,10 +93,13 @@ class Review:
         with ReviewStore(labels_beside(self.folder)) as store:
             store.record(key, label, reviewer)
 
-    def undo(self, reviewer: str) -> str | None:
-        """Take back this reviewer's last label; return the key of its pair, None where there is none."""
+    def undo(self, reviewer: str, only: Kind | None) -> str | None:
+        """Take back this reviewer's last label, of that kind of pairs if one is named; return the key of its pair, None
+        where there is none."""
+        found = self.candidates
+        among = {key for key, kind in zip(found.key, found.kind, strict=True) if kind == only}
         with ReviewStore(labels_beside(self.folder)) as store:
-            return store.undo(reviewer)
+            return store.undo(reviewer, None if only is None else among)
 
     def calibrate(self, precision: float) -> Recalibrated:
         """Do what `dupdetect calibrate --from-reviews` does; the detector goes beside the folder."""
@@ -179,7 +182,7 @@ def review_router(review: Review | None, places: Places) -> APIRouter:
         form = await read_form(request)
         reviewer, only = _name(form.one("reviewer")), _only(*form.all("only"))
         drawn = await run_in_threadpool(lambda: review.candidates.key)
-        key = await run_in_threadpool(review.undo, reviewer)
+        key = await run_in_threadpool(review.undo, reviewer, "possible" if only else None)
         if key is None:
             return redirect(_address(reviewer=reviewer, only=only, note="nothing"))
         if key not in drawn:
