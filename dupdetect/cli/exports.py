@@ -156,10 +156,9 @@ def dedupe(
     dupdetect dedupe "s3://bucket/day=2026-01-01/*.parquet" -o s3://bucket/unique
     cat export.csv | dupdetect dedupe - -o out --json
     """
-    from dupdetect.artifacts import CERTIFICATE
     from dupdetect.keep import parse_keep
     from dupdetect.questions import Questions
-    from dupdetect.results import OUTPUT_FILES
+    from dupdetect.results.files import RESULT_FILES, RUN
 
     parse_keep(keep)
     if estimated_precision and any(point[name] is not None for name in ("min_precision", "min_recall", "threshold")):
@@ -171,12 +170,11 @@ def dedupe(
     if replaced and not overwrite:
         raise OutputExistsError(_name(target), replaced)
     read = files_of(export) or [export]
-    names = (*OUTPUT_FILES, CERTIFICATE)
     if isinstance(target, Path):
-        check_free(target, overwrite, *read, *([cache] if cache else []), marker="run.json", expected=names)
+        check_free(target, overwrite, *read, *([cache] if cache else []), marker=RUN, expected=RESULT_FILES)
     else:
         check_inputs(target, *read, *([cache] if cache else []))
-        check_output(target, marker="run.json", expected=names, overwrite=overwrite)
+        check_output(target, marker=RUN, expected=RESULT_FILES, overwrite=overwrite)
     questions = Questions.read(export, text=text or None, id=id_column, progress=show, **reading)
     apart, confirmed = reviewed(target)
     with _finished_work(target, resume, vectors=cache is None) as work:
@@ -311,8 +309,10 @@ def _name(target: str | Path) -> str:
 
 def _made_from(folder: str | Path) -> str | None:
     """Return the name of the export that an output folder says it was made from, if it says so."""
+    from dupdetect.results.files import RUN
+
     try:
-        with _here(folder / "run.json" if isinstance(folder, Path) else f"{folder.rstrip('/')}/run.json") as file:
+        with _here(folder / RUN if isinstance(folder, Path) else f"{folder.rstrip('/')}/{RUN}") as file:
             name = json.loads(file.read_text(encoding="utf-8"))["input"]["name"] if file else None
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
