@@ -35,7 +35,8 @@ A map, from the bottom up (each module imports only what stands above it here):
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
                     svg, curves: plots;  possible: which pairs are sure enough to count
     engines         where the long parts run: here, or on a Ray cluster (extra `cluster`)
-    deduplicating   one deduplication, from questions to what stays
+    deduplicating   one deduplication, from questions to what stays;  listing: the pairs that the search finds, and how
+                    many at most;  deduplication_notes: what is said about all that
     detector        Detector;  index: QuestionIndex, a folder of known questions
     planning        what a large deduplication will take
     recalibrating   a detector out of the labels of a review
