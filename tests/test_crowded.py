@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dupdetect import crowded as module
 from dupdetect import encoded_texts, listing
-from dupdetect.cli.exports import summary
+from dupdetect.cli.summary import summary
 from dupdetect.clustering import resolve
 from dupdetect.crowded import crowded
 from dupdetect.errors import InputError

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dupdetect.cli.exports import reviewed, summary
 from dupdetect.cli.options import (
     cache_option,
     excel_option,
@@ -26,6 +25,7 @@ from dupdetect.cli.options import (
     say_cache_use,
     table_options,
 )
+from dupdetect.cli.summary import reviewed, summary
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show
 from dupdetect.errors import DupdetectError, InputError
 

@@ -1,8 +1,7 @@
-"""Verbs over whole exports: dedupe and match."""
+"""The verb dedupe: the duplicates in an export."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from dupdetect.cli.options import (
-    against_options,
     cache_option,
-    csv_output_option,
     device_option,
     engine_options,
     excel_option,
@@ -29,17 +26,14 @@ from dupdetect.cli.options import (
     say_cache_use,
     table_options,
 )
-from dupdetect.cli.terminal import as_json_text, check_free, check_inputs, printable, show, write_table
-from dupdetect.errors import ColumnNotFoundError, InputError, OutputExistsError
-from dupdetect.remote import check_file, check_output, files_of, is_url, local_copy, sent_file, shown, there
-from dupdetect.shell import quoted
+from dupdetect.cli.summary import made_from, reviewed, summary
+from dupdetect.cli.terminal import as_json_text, check_free, check_inputs, printable, show
+from dupdetect.errors import InputError, OutputExistsError
+from dupdetect.remote import check_output, files_of, is_url, shown
 
 if TYPE_CHECKING:
     from dupdetect.detector import Detector
     from dupdetect.engines import Engine
-    from dupdetect.questions import Questions
-    from dupdetect.results import Matches
-
 
 _USUAL_PRECISION = 0.95
 _PARTIAL = "dupdetect.partial"  # marks the folder that --resume made
@@ -166,7 +160,7 @@ def dedupe(
             "Give --estimated-precision, or one of --min-precision, --min-recall and --threshold, not both."
         )
     target = _beside(export) if output is None else output if is_url(output) else Path(output)
-    replaced = _made_from(target)
+    replaced = made_from(target)
     if replaced and not overwrite:
         raise OutputExistsError(_name(target), replaced)
     read = files_of(export) or [export]
@@ -204,131 +198,8 @@ def dedupe(
     click.echo(as_json_text({**record, "output": name}) if as_json else printable(summary(record, name)))
 
 
-@click.command(short_help="Find the known questions that new ones ask.")
-@click.argument("queries")
-@click.option("--against", required=True, metavar="KNOWN.csv", help="The known questions.")
-@click.option("--text", "text", multiple=True, metavar="COL", help="Text column of QUERIES; repeat it for several.")
-@click.option("--against-text", multiple=True, metavar="COL", help="Text column of KNOWN.csv.  [default: as QUERIES]")
-@click.option("--against-id", metavar="COL", help="Column that names a known question.")
-@csv_output_option
-@click.option("--top-k", default=5, show_default=True, type=click.IntRange(min=1), help="Matches per query, at most.")
-@point_options
-@model_options
-@device_option
-@cache_option
-@table_options
-@against_options
-@excel_option
-@overwrite_option
-def match(
-    queries: str,
-    against: str,
-    text: tuple[str, ...],
-    against_text: tuple[str, ...],
-    against_id: str | None,
-    output: str | None,
-    top_k: int,
-    point: dict[str, Any],
-    model: str | None,
-    device: str | None,
-    cache: str | None,
-    reading: dict[str, Any],
-    against_reading: dict[str, Any],
-    excel_safe: bool,
-    overwrite: bool,
-) -> None:
-    """Find for each question in QUERIES the known questions that ask the same.
-
-    Every query comes out with its own cells, once per match; one that nothing matches comes out once, with blank cells.
-    match_id is the known question's id or, where no column of KNOWN.csv identifies its rows, the number of its row,
-    from 1.
-
-    --encoding, --delimiter and --sheet are those of QUERIES, --on-bad-rows holds for both files.
-
-    \b
-    dupdetect match new.csv --against faq.csv -o matched.csv
-    dupdetect match tickets.csv --text subject --against faq.csv --against-text question --top-k 1
-    dupdetect match new.csv --against archive.csv --cache vectors.sqlite
-    """
-    if queries == against == "-":
-        raise click.UsageError("Only one of QUERIES and --against can be -: there is one standard input. Name a file.")
-    read = [file for given in (queries, against) for file in files_of(given) or [given]]
-    if output is not None and is_url(output):
-        check_inputs(output, *read, *([cache] if cache else []))
-        check_file(output, overwrite=overwrite)
-    else:
-        check_free(output, overwrite, *read, *([cache] if cache else []))
-    asked = _questions_of(queries, "", text, None, reading)
-    known = _questions_of(against, "against_", against_text or text, against_id, reading | against_reading)
-    detector = load_detector(model, cache, device).at(**point)
-    matches = detector.match(asked, known, top_k=top_k, progress=show)
-    say_cache_use(detector)
-    try:
-        if output is not None and is_url(output):
-            with sent_file(output, overwrite=overwrite) as place:
-                write_table(str(place), matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=True)
-        else:
-            write_table(output, matches.columns(), matches.rows(), excel_safe=excel_safe, overwrite=overwrite)
-    except BrokenPipeError:  # `head` has what it wanted; what is said on stderr is for someone else
-        _say_matches(matches, known, (queries, asked), (against, known))
-        raise
-    _say_matches(matches, known, (queries, asked), (against, known))
-
-
-def _say_matches(matches: Matches, known: Questions, *read: tuple[str, Questions]) -> None:
-    for name, questions in read:
-        for note in questions.notes:
-            told = shown(name) if is_url(name) else name
-            click.echo(f"Note: {printable(f'{told}: {note}')}", err=True)
-    for note in matches.notes:
-        click.echo(f"Note: {printable(note)}", err=True)
-    hits = sum(found is not None for found in matches)
-    click.echo(f"{hits:,} of {len(matches):,} queries match one of {len(known):,} known questions.", err=True)
-
-
-def _questions_of(
-    path: str, prefix: str, text: tuple[str, ...], id_column: str | None, reading: dict[str, Any]
-) -> Questions:
-    """Return the questions in one of several files; `prefix` is what its options have before their names."""
-    from dupdetect.questions import Questions
-
-    try:
-        return Questions.read(path, text=text or None, id=id_column, progress=show, **reading)
-    except ColumnNotFoundError as error:
-        option = "id" if error.wanted == id_column else "text"
-        raise InputError(
-            f"{shown(path) if is_url(path) else path}: {error} Name another ({prefix}{option}=...)."
-        ) from None
-    except InputError as error:
-        raise InputError(re.sub(r"\b(text|id|encoding|delimiter|sheet)=", rf"{prefix}\1=", str(error))) from None
-
-
 def _name(target: str | Path) -> str:
     return str(target) if isinstance(target, Path) else shown(target)
-
-
-def _made_from(folder: str | Path) -> str | None:
-    """Return the name of the export that an output folder says it was made from, if it says so."""
-    from dupdetect.results.files import RUN
-
-    try:
-        with _here(folder / RUN if isinstance(folder, Path) else f"{folder.rstrip('/')}/{RUN}") as file:
-            name = json.loads(file.read_text(encoding="utf-8"))["input"]["name"] if file else None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
-    return name if isinstance(name, str) else None
-
-
-@contextmanager
-def _here(file: str | Path) -> Iterator[Path | None]:
-    """Yield a file, fetched if it is behind a URL, where it is None if it is not there."""
-    if isinstance(file, Path):
-        yield file
-    elif there(file):
-        with local_copy(file) as copy:
-            yield copy
-    else:
-        yield None
 
 
 def _precision(asked: float | None, detector: Detector) -> float | None:
@@ -339,27 +210,6 @@ def _precision(asked: float | None, detector: Detector) -> float | None:
         promises_nothing = isinstance(detector.require_calibration().criterion, MaxF1)
         return _USUAL_PRECISION if promises_nothing else None
     return asked or None
-
-
-def reviewed(folder: str | Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the keys of the pairs that reviewers of an earlier result in `folder` have told apart or disagree on, and
-    those of the pairs that they call duplicates."""
-    from dupdetect.review.store import ReviewStore, labels_beside
-
-    beside = labels_beside(folder) if isinstance(folder, Path) else f"{folder.rstrip('/')}.reviews.sqlite"
-    with _here(beside) as file:
-        if file is None or not file.exists():
-            return frozenset(), frozenset()
-        with ReviewStore(file) as store:
-            labels, disputed = store.labels(), frozenset(store.conflicts())
-    apart, confirmed = (
-        frozenset(key for key, label in labels.items() if label == wanted) for wanted in ("different", "duplicate")
-    )
-    for what, keys in (("told apart", apart), ("disagree on", disputed)):
-        if keys:
-            name = PurePath(beside).name
-            click.echo(f"Note: pairs that reviewers {what}, and that do not count: {len(keys):,} ({name}).", err=True)
-    return apart | disputed, confirmed
 
 
 @contextmanager
@@ -413,75 +263,3 @@ def _beside(export: str) -> Path:
 def _last(url: str) -> str:
     """Return the last name in a URL."""
     return shown(url).rstrip("/").rpartition("/")[2]
-
-
-def _ruled_out(counts: dict[str, int], by: dict[str, int], *, possible: bool) -> str:
-    from dupdetect.results.cells import counted
-
-    pairs, together = counts["pairs_ruled_out"], counts["ruled_out_in_one_cluster"]
-    reasons = ", ".join(f"{name} {number:,}" for name, number in by.items() if number)
-    alike = "these and possible ones" if possible else "these"
-    verb = "is" if pairs == 1 else "are"
-    if sum(by.values()) > pairs:
-        reasons += "; some for several reasons"
-    share = "shares" if together == 1 else "share"
-    share = f"; {together:,} of them {share} a cluster all the same, because of other texts" if together else ""
-    return f"{counted(pairs, 'pair')} as similar as {alike} {verb} ruled out ({reasons}){share}: see ruled_out.csv"
-
-
-def _lists_possible_ones(record: dict[str, Any]) -> bool:
-    """Tell whether pairs were looked for below the threshold, whether or not any is left to decide."""
-    least = record["possible_from"]
-    return least is not None and least < record["calibration"]["threshold"]
-
-
-def summary(record: dict[str, Any], target: str | Path) -> str:
-    from dupdetect.results.cells import counted
-
-    counts, calibration = record["counts"], record["calibration"]
-    rows, repeats = counted(counts["rows"], "row"), counted(counts["repeats_of_a_text"], "repeat")
-    listed = "listed pair" if "listed" in record["search"] else "pair"
-    pairs = f"{counted(counts['pairs_of_different_texts'], listed)} of different texts"
-    again = "index duplicates" if record["input"]["format"] == "index" else "dedupe"
-    joined = f"{pairs} and {repeats}: no clusters"
-    if counts["clusters"]:
-        joined = (
-            f"{pairs} and {repeats} join {counts['rows_in_clusters']:,} rows, "
-            f"{counts['rows_in_clusters'] - counts['removed']:,} of them kept, into "
-            f"{counted(counts['clusters'], 'cluster')}; the largest has {counts['largest_cluster']:,} rows"
-        )
-    return "\n".join(
-        [
-            f"{rows} = {counts['kept']:,} kept + {counted(counts['removed'], 'duplicate')} of a kept row",
-            f"{rows} = {counted(counts['distinct_texts'], 'different text')} + {repeats} + {counts['blank']:,} blank "
-            "(kept)",
-            joined,
-            *([record["possible"]] if record["possible"] else []),
-            *(
-                [_ruled_out(counts, record["ruled_out"], possible=_lists_possible_ones(record))]
-                if counts["pairs_ruled_out"]
-                else []
-            ),
-            *([record["search"]["certificate"]] if record["search"]["kind"] == "ann" else []),
-            *([record["doubt"]] if record["doubt"] else []),
-            f"threshold: cosine {calibration['threshold']:.4f}, {calibration['criterion']}",
-            *([record["promise"]] if counts["pairs_of_different_texts"] or not record["estimate"] else []),
-            *([record["estimate"]] if record["estimate"] else []),
-            record["missed"],
-            *([f"To find out: {_review(str(target))}"] if record["estimate"] or record["possible"] else []),
-            *(
-                [f"To decide possible pairs one by one: {_review(str(target))} --possible; then {again} again"]
-                if record["possible"] and not is_url(target)
-                else []
-            ),
-            f"written to {target}/ (start with report.html)",
-        ]
-    )
-
-
-def _review(target: str) -> str:
-    if is_url(target):
-        return (
-            f"copy it to this machine, run dupdetect review, and put the labels to {target.rstrip('/')}.reviews.sqlite"
-        )
-    return f"dupdetect review {quoted(target)}"
