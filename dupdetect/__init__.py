@@ -35,7 +35,9 @@ A map, from the bottom up (each module imports only what stands above it here):
     results         Deduplication, Matches, Explanation;  report: the page that shows them;  row_results: texts to rows
                     svg, curves: plots;  possible: which pairs are sure enough to count
     engines         where the long parts run: here, or on a Ray cluster (extra `cluster`)
-    deduplicating   one deduplication, from questions to what stays
+    listing         the pairs that are found, and how many at most;  deduplication_notes: what is said of them
+    deduplicating   one deduplication, from questions to what stays;  matching: from queries to known questions
+    loading         a detector by its name, out of a folder or from the hub
     detector        Detector;  index: QuestionIndex, a folder of known questions
     planning        what a large deduplication will take
     recalibrating   a detector out of the labels of a review

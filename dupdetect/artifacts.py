@@ -32,6 +32,7 @@ from dupdetect.errors import ArtifactError
 
 __all__ = [
     "CERTIFICATE",
+    "EVIDENCE",
     "FORMAT",
     "IN_INDEX",
     "MANIFEST",
@@ -48,6 +49,7 @@ __all__ = [
 
 MANIFEST = "dupdetect.json"
 MODEL_CARD = "README.md"
+EVIDENCE = "evidence.npz"
 CERTIFICATE = "certificate.json"
 """What labels of a review say of a threshold: beside the detector that they gave, and in what was reviewed."""
 IN_INDEX = "detector"

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect.boilerplate import NO_BOILERPLATE, find_boilerplate
-from dupdetect.calibration import Calibration, EstimatedPrecision
+from dupdetect.calibration import Calibration
 from dupdetect.clustering import Resolution, connection_strength
 from dupdetect.crowded import crowded
+from dupdetect.deduplication_notes import (
+    confirmed_note,
+    crowded_note,
+    half_read_note,
+    repeated_note,
+    search_record,
+    too_many_pairs,
+    unheeded_note,
+)
 from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
@@ -25,27 +34,20 @@ from dupdetect.engines import Engine, LocalEngine
 from dupdetect.errors import InputError
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import Keep, row_ranks
+from dupdetect.listing import Search, list_pairs, most_pairs, room
 from dupdetect.possible import Divided, read_in_part
 from dupdetect.progress import Progress
 from dupdetect.questions import Questions
 from dupdetect.results import Deduplication
 from dupdetect.review.candidates import draw_candidates, pair_key
 from dupdetect.row_results import among, by_row, first_rows
-from dupdetect.ruled_out import REASONS, reasons
-from dupdetect.search import RECALL, RecallCertificate, SimilarPairs, TooManyPairsError, index_library
+from dupdetect.ruled_out import REASONS, blocks, reasons
+from dupdetect.search import SimilarPairs, index_library
 
-__all__ = ["MOST_PAIRS", "deduplicated"]
+__all__ = ["deduplicated"]
 
-# Listing them takes about 200 bytes of memory each while clusters are made, and 200 bytes in pairs.csv.
-MOST_PAIRS = 10_000_000
-"""Pairs that are listed at most, unless the search is approximate."""
-_BLOCK = 1_000_000  # pairs that guards look at together
 _FLOOR = 0.05  # probability of a duplicate below which no pairs are drawn for review
-_MANY_ROWS, _MANY_SHARE = 20, 0.02  # of one text, which may be no question
-_SHOWN = 60  # characters of it
-_PAIRS_PER_TEXT = 20  # where there is no other way; they take about as much memory as two vectors
 
-Search = Literal["exact", "ann"]
 Why = Callable[[NDArray[np.integer[Any]], NDArray[np.integer[Any]]], NDArray[np.bool_]]
 
 
@@ -99,8 +101,9 @@ def deduplicated(
         if find:
             pairs: SimilarPairs | None = find(texts)
         else:
-            pairs, least = _listed(texts, calibration, estimated_precision, progress, search, work, engine)
-    too_many = _too_many(calibration, least, _most(search, len(texts.forms)))
+            pairs, least = list_pairs(texts, calibration, estimated_precision, progress, search, work, engine)
+    most = most_pairs(search, len(texts.forms))
+    too_many = too_many_pairs(calibration, least, most)
     calibration = least
     certificate = None
     search_notes: tuple[str, ...] = ()
@@ -125,7 +128,7 @@ def deduplicated(
             divided = Divided.of(calibration, alike, part, estimated_precision)
         calibration = divided.calibration
         pairs, possible = pairs.where(divided.sure), pairs.where(~divided.sure)
-    unheeded = _unheeded_note(texts, pairs, calibration.threshold)
+    unheeded = unheeded_note(texts, pairs, calibration.threshold)
     drawn = None
     if found is not None and ruled_out is not None:
         listed, by_guards = _by_guards_alone(found, *ruled_out)
@@ -153,7 +156,9 @@ def deduplicated(
             pairs, ruled_out, possible = _counting(certain, pairs, ruled_out, possible)
     with _timed(seconds, "cluster"):
         unsure = None if estimated_precision is None else truncated
-        decided = _decided(asked, texts, pairs, calibration.threshold, policy, why, unsure, progress, engine, stays)
+        decided = _decided(
+            asked, texts, pairs, most, calibration.threshold, policy, why, unsure, progress, engine, stays
+        )
     more: dict[str, int] = {}
     if possible is not None and divided is not None:
         alike = texts.score_of_others(listed_from, possible.left, possible.right, possible.similarity)
@@ -174,13 +179,13 @@ def deduplicated(
         certain=certain,
         notes=(
             *asked.notes,
-            *_repeated(distinct),
-            *_confirmed_note(confirmed, certain, calibration.threshold),
+            *repeated_note(distinct),
+            *confirmed_note(confirmed, certain, calibration.threshold),
             *decided.notes,
             *boilerplate.notes(left_out=without_boilerplate),
             *missed.notes,
             *unheeded,
-            *_half_read_note(0 if divided is None else divided.read_in_part),
+            *half_read_note(0 if divided is None else divided.read_in_part),
             *search_notes,
         ),
         run={
@@ -191,7 +196,7 @@ def deduplicated(
             "told_apart_by_reviewers": len(told_apart),
             "confirmed_by_reviewers": 0 if certain is None else len(certain),
             "engine": engine.record(),
-            "search": _search_record(certificate, library, every_pair=pairs is not None),
+            "search": search_record(certificate, library, every_pair=pairs is not None),
             "truncated_rows": missed.truncated_rows,
             "pairs_read_in_part": 0 if divided is None else divided.read_in_part,
             "unknown_word_rows": missed.unknown_rows,
@@ -223,6 +228,7 @@ def _decided(
     asked: Questions,
     texts: EncodedTexts,
     pairs: SimilarPairs | None,
+    most: int,
     threshold: float,
     policy: Keep,
     why: Why,
@@ -231,7 +237,7 @@ def _decided(
     engine: Engine,
     stays: Sequence[int],
 ) -> _Decided:
-    """Choose what stays. `pairs`: all that count, or None where there are too many to list.  why: some do not.
+    """Choose what stays. `pairs`: all that count, or None where there are more than `most`.  why: some do not.
     unsure: nor do, where there are too many, those with one of these texts.  stays: rows that are asked first."""
     n = len(texts.forms)
     weight = np.bincount(texts.position[texts.position >= 0], minlength=n)
@@ -240,7 +246,7 @@ def _decided(
         strength += connection_strength(n, pairs, weight)
     elif policy.name == "medoid":
         raise InputError(
-            f"More than {MOST_PAIRS:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
+            f"More than {most:,} pairs of texts reach the threshold, and keep='medoid' needs them all. "
             "Choose another policy, such as 'first' or 'longest', or a higher threshold."
         )
     row_strength = np.where(texts.position >= 0, np.append(strength, 0.0)[texts.position], 0.0)
@@ -256,60 +262,10 @@ def _decided(
         ruled_out: NDArray[np.bool_] = np.logical_or.reduce(why(left, right), axis=1)
         return ruled_out if unsure is None else ruled_out | unsure[left] | unsure[right]
 
-    pairs, cluster = crowded(texts.vectors, texts.group, threshold, ranks[first], _room(n), progress, out)
-    note = (
-        f"More than {MOST_PAIRS:,} pairs of texts reach the threshold, too many to list: listed are {len(pairs):,}, "
-        "those of a text that is removed and one that stays. What stays, and what is a cluster, is as if all were "
-        "listed. Pairs that are ruled out are not listed, and none are drawn for review."
-    )
-    if unsure is not None and unsure.any():
-        note += " Pairs with a text longer than the encoder reads do not count: nobody has compared how they end."
+    pairs, cluster = crowded(texts.vectors, texts.group, threshold, ranks[first], room(n), progress, out)
+    note = crowded_note(most, len(pairs), in_part=unsure is not None and bool(unsure.any()))
     resolution = replace(engine.resolve(n, pairs, ranks[first]), cluster=cluster)
     return _Decided(ranks, first, pairs, resolution, (*notes, note))
-
-
-def _unheeded_note(texts: EncodedTexts, pairs: SimilarPairs | None, threshold: float) -> tuple[str, ...]:
-    """Say where the threshold is so low that pairs count although a guard fires for them."""
-    if texts.guards is None or texts.guards.rule_out(threshold):
-        return ()
-    many = "A pair"
-    if pairs is not None:
-        starts = range(0, len(pairs), _BLOCK)
-        blocks = (slice(start, start + _BLOCK) for start in starts)
-        count = sum(int(texts.fired(pairs.left[some], pairs.right[some]).any(axis=1).sum()) for some in blocks)
-        if not count:
-            return ()
-        many = "1 pair" if count == 1 else f"{count:,} pairs"
-    verb = "differ" if many.endswith("s") else "differs"
-    return (
-        f"{many} that {verb} in numbers, a negation, an opposite and the like only "
-        f"{'counts' if verb == 'differs' else 'count'} as duplicates: what guards leave of their score, "
-        f"{texts.guards.cap:.4f}, reaches the threshold.",
-    )
-
-
-def _half_read_note(pairs: int) -> tuple[str, ...]:
-    if not pairs:
-        return ()
-    are = "1 pair that looks" if pairs == 1 else f"{pairs:,} pairs that look"
-    return (
-        f"{are} like duplicates, with a text longer than the encoder reads, "
-        f"{'is' if pairs == 1 else 'are'} possible only: nobody has compared how they end.",
-    )
-
-
-def _repeated(distinct: DistinctTexts) -> tuple[str, ...]:
-    """Say which text many rows hold: a subject that a form fills in is not what each of them asks."""
-    rows = np.bincount(distinct.position[distinct.position >= 0], minlength=1)
-    many = int(rows.argmax())
-    if rows[many] < max(_MANY_ROWS, _MANY_SHARE * len(distinct.position)):
-        return ()
-    form = distinct.forms[many]
-    short = form if len(form) <= _SHOWN else f"{form[:_SHOWN]}..."
-    return (
-        f"{rows[many]:,} rows have the same text, {short!r}. If that is not what each of them asks, compare another "
-        "column as well.",
-    )
 
 
 def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tuple[SimilarPairs, NDArray[np.bool_]]]:
@@ -317,10 +273,7 @@ def _without_ruled_out(pairs: SimilarPairs, why: Why) -> tuple[SimilarPairs, tup
     found = np.concatenate(
         [
             np.zeros((0, len(REASONS)), dtype=np.bool_),
-            *(
-                why(pairs.left[start : start + _BLOCK], pairs.right[start : start + _BLOCK])
-                for start in range(0, len(pairs), _BLOCK)
-            ),
+            *(why(pairs.left[some], pairs.right[some]) for some in blocks(len(pairs))),
         ]
     )
     out: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
@@ -347,17 +300,6 @@ def _of_keys(texts: EncodedTexts, pairs: SimilarPairs, keys: Collection[str]) ->
     both = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
     found = (pair_key(texts.forms[left], texts.forms[right]) in keys for left, right in both)
     return np.fromiter(found, dtype=np.bool_, count=len(pairs))
-
-
-def _confirmed_note(keys: Collection[str], certain: SimilarPairs | None, threshold: float) -> tuple[str, ...]:
-    if certain is None:
-        return ("There are too many pairs to list, so those that reviewers call duplicates do not count.",) * bool(keys)
-    below = int((certain.similarity < threshold).sum())
-    return (
-        f"{len(certain):,} of the {len(keys):,} pairs that reviewers call duplicates are found here and count, "
-        f"{below:,} of them below the threshold: their similarity is the measured one, and their probability is given "
-        "as 1.",
-    )
 
 
 def _in_order(parts: Sequence[SimilarPairs]) -> SimilarPairs:
@@ -393,75 +335,6 @@ def _review_floor(calibration: Calibration) -> float:
     """Return the cosine, in steps of 0.001, from which a pair is worth a look; above 1 where no pair is."""
     steps = np.linspace(-1, 1.001, 2002)
     return float(steps[np.searchsorted(calibration.probability(steps[:-1]), _FLOOR)])
-
-
-def _most(search: Search, texts: int) -> int:
-    """Return how many pairs are listed where the search finds more: where it is exact, it can do with fewer."""
-    return MOST_PAIRS if search == "exact" else _room(texts)
-
-
-def _room(texts: int) -> int:
-    """Return how many pairs are listed where it cannot be done with fewer."""
-    return max(MOST_PAIRS, _PAIRS_PER_TEXT * texts)
-
-
-def _listed(
-    texts: EncodedTexts,
-    calibration: Calibration,
-    estimated_precision: float | None,
-    progress: Progress,
-    search: Search,
-    work: Path | None,
-    engine: Engine,
-) -> tuple[SimilarPairs | None, Calibration]:
-    """Return all pairs that reach the threshold and that the search finds, or None where there are too many; and the
-    calibration with this threshold.
-
-    It is the one that is given, unless that lets in too many and a precision is asked for: then the lowest from which
-    each pair is likely enough, and so are all.
-
-    Raises InputError instead where the search is not exact: survivors without a list are found by comparing all texts.
-    """
-    most = _most(search, len(texts.forms))
-    join = engine.join if search == "exact" else engine.approximate_join
-    similar = partial(texts.similar, progress=progress, search=search, most=most, work=work, join=join)
-    with suppress(TooManyPairsError):
-        return similar(calibration.threshold), calibration
-    least = calibration if estimated_precision is None else calibration.surely(estimated_precision)
-    if least.threshold > 1:  # no pair is likely enough
-        none = np.empty(0, dtype=np.int32)
-        return SimilarPairs(none, none, np.empty(0, dtype=np.float32)), least
-    if least.threshold > calibration.threshold:
-        with suppress(TooManyPairsError):
-            return similar(least.threshold), least
-    if search == "exact":
-        return None, least
-    raise InputError(
-        f"More than {most:,} pairs of texts reach the threshold, too many to list, and only the exact search does "
-        "without a list. Choose a higher threshold, or search='exact'."
-    )
-
-
-def _too_many(asked: Calibration, least: Calibration, most: int) -> str:
-    """Say from where on pairs count, where these are not all that reach the threshold asked for; "" where they are."""
-    if least.threshold <= asked.threshold or not isinstance(least.criterion, EstimatedPrecision):
-        return ""
-    chance = f"{least.criterion.precision:g}"
-    more = f"More than {most:,} pairs of texts reach the threshold of the detector, cosine {asked.threshold:.4f}"
-    if least.threshold > 1:
-        return f"{more}, too many to list, and no pair is a duplicate with a probability of {chance}: none counts."
-    return (
-        f"{more}, too many to list. They count from cosine {least.threshold:.4f} on, where each is a duplicate with a "
-        f"probability of at least {chance}; possible duplicates below that are not listed."
-    )
-
-
-def _search_record(certificate: RecallCertificate | None, library: str, *, every_pair: bool) -> dict[str, Any]:
-    """Return what run.json says about the search, and where not all pairs are listed, which ones."""
-    if certificate is None:
-        return {"kind": "exact"} if every_pair else {"kind": "exact", "listed": "removed texts and those that stay"}
-    asked = {"kind": "ann", "library": library, "recall_aimed_at": RECALL}
-    return {**asked, **asdict(certificate), "certificate": str(certificate)}
 
 
 @contextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -16,55 +14,43 @@ from numpy.typing import NDArray
 
 from dupdetect import hub
 from dupdetect.artifacts import (
+    EVIDENCE,
     MANIFEST,
     MODEL_CARD,
     Manifest,
     encoder_fingerprint,
-    read_arrays,
-    read_manifest,
     write_arrays,
     write_manifest,
     written_files,
 )
 from dupdetect.atomic import atomic_folder
-from dupdetect.best_matches import as_asked, best_matches, scores_of
 from dupdetect.calibration import Calibration, Criterion, EstimatedPrecision, MaxF1, cap_where
 from dupdetect.compared_pairs import ComparedPairs, Pairs, compare
 from dupdetect.deduplicating import deduplicated
-from dupdetect.distinct_texts import DistinctTexts
-from dupdetect.encoded_texts import encode_texts, truncated_texts, unread
 from dupdetect.encoder import Encoder
 from dupdetect.encoder.cache import CachedEncoder, uncached
 from dupdetect.encoder.devices import calibrated_as, device_of
-from dupdetect.encoder.load import load_encoder, save_encoder
+from dupdetect.encoder.load import save_encoder
 from dupdetect.encoder.onnx import OnnxEncoder
 from dupdetect.encoder.static import StaticEncoder
 from dupdetect.engines import Engine, LocalEngine, engine_of
 from dupdetect.engines.device import DeviceEngine
-from dupdetect.errors import (
-    ArtifactError,
-    CalibrationError,
-    DupdetectError,
-    EmptyInputError,
-    InputError,
-    NotCalibratedError,
-)
+from dupdetect.errors import CalibrationError, EmptyInputError, InputError, NotCalibratedError
 from dupdetect.graph import connected_components
 from dupdetect.guards import GUARDS, Guards
 from dupdetect.keep import check_keep, parse_keep
+from dupdetect.loading import loaded
+from dupdetect.matching import matched
 from dupdetect.model_card import model_card
 from dupdetect.pairs import QuestionPairs, labelled
 from dupdetect.progress import Progress, silent
 from dupdetect.questions import questions as as_questions
-from dupdetect.results import Decisions, Deduplication, Explanation, Match, Matches
+from dupdetect.results import Decisions, Deduplication, Explanation, Matches
 from dupdetect.results.pair_decisions import compared_words
-from dupdetect.search import Neighbours, nearest
-from dupdetect.search.on_device import nearest_on
 from dupdetect.shipped import SHIPPED
 
 __all__ = ["Detector"]
 
-EVIDENCE = "evidence.npz"
 # What the shipped encoders were made from, and under what licence.
 SHIPPED_FROM = {"base_model": "sentence-transformers/all-MiniLM-L6-v2", "license": "apache-2.0"}
 
@@ -121,40 +107,9 @@ class Detector:
         not the one that its calibration was fitted with, MissingExtraError where an extra is needed and not there,
         InputError for a device that is not there.
         """
-        if tier not in SHIPPED:
-            raise InputError(f"There is no tier {tier!r}. Shipped are {' and '.join(map(repr, SHIPPED))}.")
-        if name_or_path is not None and tier != "default":
-            raise InputError(f"tier={tier!r} means a shipped detector. Leave out {str(name_or_path)!r}, or the tier.")
-        folder = SHIPPED[tier] if name_or_path is None else Path(name_or_path)
-        if "/" in str(name_or_path) and not folder.exists() and not _names_a_detector(str(name_or_path), folder):
-            found = hub.download(str(name_or_path), revision=revision, local_files_only=local_files_only)
-            folder = found.folder or folder
-            local_files_only |= not found.reached
-        if not (folder / MANIFEST).exists() and not _names_a_detector(str(name_or_path), folder):
-            if "/" not in str(name_or_path) and not folder.exists() and not local_files_only:
-                # A mistyped name, more often than not: without a network its library would try for a minute.
-                local_files_only = not hub.answers(f"sentence-transformers/{name_or_path}", revision)
-            encoder = load_encoder(
-                {"engine": "sentence-transformers", "name": str(name_or_path)},
-                folder,
-                device=device,
-                revision=revision,
-                local_files_only=local_files_only,
-            )
-            return cls(encoder, None, folder.name, loaded_from=str(name_or_path))
-        manifest = read_manifest(folder)
-        try:
-            encoder = load_encoder({**manifest.encoder, "name": str(folder)}, folder, device=device)
-            calibration = None
-            if manifest.calibration is not None:
-                calibration = Calibration.from_dict(manifest.calibration, read_arrays(folder / EVIDENCE))
-            guards = None if manifest.guards is None else Guards.from_dict(manifest.guards)
-        except DupdetectError:
-            raise
-        except Exception as error:  # a folder from elsewhere may hold anything
-            raise ArtifactError(f"{folder} cannot be loaded ({type(error).__name__}: {error}).") from error
-        loaded_from = None if name_or_path is None else str(name_or_path)
-        return cls(encoder, calibration, manifest.name, guards, loaded_from)
+        return cls(
+            *loaded(name_or_path, tier=tier, device=device, revision=revision, local_files_only=local_files_only)
+        )
 
     @classmethod
     def calibrate(
@@ -452,36 +407,16 @@ class Detector:
         calibration = self.require_calibration()
         if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
             raise InputError(f"top_k must be a whole number of at least 1, not {top_k!r}.")
-        top_k = int(top_k)
-        texts = encode_texts(self.encoder, DistinctTexts.of([*asked.texts, *known.texts]), progress, self.guards)
-        query_slot, corpus_slot = texts.position[: len(asked)], texts.position[len(asked) :]
-        slots, rows = np.unique(corpus_slot, return_index=True)
-        first_row = dict(zip(slots.tolist(), rows.tolist(), strict=True))
-        find, distinct = _nearest(device_of(self.encoder)), DistinctTexts.of(known.texts)
-        round_of, rounds = as_asked(query_slot.tolist(), asked.texts)
-        found_by: dict[tuple[int, int], tuple[Match, ...]] = {}
-        for number, score_by in enumerate(scores_of(texts, distinct, rounds)):
-            forms = np.array(sorted(rounds[number]), dtype=np.int64)
-            reached = (slots[slots >= 0], top_k, calibration.threshold, score_by, progress if number == 0 else silent)
-            for query, near, similarity, score in best_matches(texts, forms, *reached, find):
-                probability = np.where(near == query, 1.0, calibration.probability(score))
-                found_by[query, number] = tuple(
-                    Match(row, known.ids[row], known.texts[row], value, chance)
-                    for row, value, chance in zip(
-                        (first_row[slot] for slot in near.tolist()),
-                        similarity.tolist(),
-                        probability.tolist(),
-                        strict=True,
-                    )
-                )
-        found = tuple(found_by.get(key) or None for key in zip(query_slot.tolist(), round_of, strict=True))
-        truncated = truncated_texts(self.encoder, texts)
-        notes = (
-            *(f"Queries: {note}" for note in unread(texts, truncated, query_slot).notes),
-            *(f"Known questions: {note}" for note in unread(texts, truncated, corpus_slot).notes),
-            *_repeats_note(corpus_slot),
+        return matched(
+            asked,
+            known,
+            self.encoder,
+            calibration,
+            self.guards,
+            top_k=int(top_k),
+            device=device_of(self.encoder),
+            progress=progress,
         )
-        return Matches(asked, found, calibration.threshold, top_k, notes)
 
     # Inside ------------------------------------------------------------------------------------------------------
 
@@ -526,30 +461,8 @@ def _engine(engine: str | Engine, device: str) -> Engine:
     return DeviceEngine(device) if isinstance(chosen, LocalEngine) else chosen
 
 
-def _nearest(device: str) -> Callable[..., Neighbours]:
-    """Return what finds the nearest vectors: the processor, or a graphics card."""
-    return nearest if device == "cpu" else partial(nearest_on, device)
-
-
-def _repeats_note(corpus_slot: NDArray[np.int64]) -> tuple[str, ...]:
-    """Say how many known questions no match can name."""
-    written = corpus_slot[corpus_slot >= 0]
-    repeats = len(written) - len(np.unique(written))
-    if not repeats:
-        return ()
-    rows = "1 row has" if repeats == 1 else f"{repeats:,} rows have"
-    return (f"Known questions: {rows} the text of an earlier row; a match names the first row with its text.",)
-
-
 def _question_groups(pairs: QuestionPairs) -> NDArray[np.int64]:
     """Return (n,): equal for pairs that share questions, directly or through others."""
     nodes = pairs.nodes()
     groups: NDArray[np.int64] = connected_components(len(nodes.texts), nodes.left, nodes.right)[nodes.left]
     return groups
-
-
-def _names_a_detector(given: str, folder: Path) -> bool:
-    """Tell a folder that should hold a detector from a sentence-transformers folder or the name of one on the hub."""
-    if folder.is_dir():
-        return not (folder / "modules.json").exists()
-    return folder.exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", given)

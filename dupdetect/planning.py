@@ -54,13 +54,13 @@ from numpy.typing import NDArray
 
 from dupdetect.boilerplate import find_boilerplate
 from dupdetect.cores import usable_cores
-from dupdetect.deduplicating import MOST_PAIRS
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts
 from dupdetect.encoder import Encoder, LimitedVocabulary
 from dupdetect.engines import LocalEngine
 from dupdetect.errors import EmptyInputError, InputError
+from dupdetect.listing import MOST_PAIRS
 from dupdetect.progress import silent
 from dupdetect.questions import Questions
 from dupdetect.search import SimilarPairs, TooManyPairsError

@@ -15,7 +15,8 @@ from dupdetect.atomic import atomic_file, check_output_file, check_output_folder
 from dupdetect.calibration import Criterion, MinPrecision, criterion_to_dict
 from dupdetect.detector import Detector
 from dupdetect.errors import ArtifactError, InputError, UnreachableCriterionError
-from dupdetect.review.candidates import Candidates
+from dupdetect.results.files import RUN
+from dupdetect.review.candidates import CANDIDATES, Candidates
 from dupdetect.review.refit import Reviewed, certificate, refit
 from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.shell import as_model, quoted
@@ -59,7 +60,7 @@ def recalibrate(
     source = record["source"]
     if record["search"] == "ann":  # pairs that it missed could not be drawn
         source += " that the approximate search finds"
-    candidates = Candidates.read(folder / "candidates.csv")
+    candidates = Candidates.read(folder / CANDIDATES)
     labels = labels_beside(folder)
     if not labels.is_file():
         raise InputError(
@@ -127,9 +128,9 @@ def _is_shipped(record: dict[str, Any]) -> bool:
 
 def _run_record(folder: Path) -> dict[str, Any]:
     """Return what run.json in an output folder says of the input, the model, its encoder and its guards."""
-    path = folder / "run.json"
+    path = folder / RUN
     if not path.is_file():
-        raise InputError(f"{folder} is no output folder of `dupdetect dedupe`: it has no run.json.")
+        raise InputError(f"{folder} is no output folder of `dupdetect dedupe`: it has no {RUN}.")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,16 @@ from dupdetect.encoded_texts import EncodedTexts
 from dupdetect.guards import GUARDS
 from dupdetect.review.candidates import pair_key
 
-__all__ = ["REASONS", "reasons"]
+__all__ = ["REASONS", "blocks", "reasons"]
 
 REASONS = (*GUARDS, "review")
 """What can rule out a pair: a guard that fires, or a reviewer who has told the two apart."""
+_BLOCK = 1_000_000  # pairs that guards look at together
+
+
+def blocks(pairs: int) -> Iterator[slice]:
+    """Yield the parts in which so many pairs are looked at, so that what guards read of all is never there at once."""
+    return (slice(start, start + _BLOCK) for start in range(0, pairs, _BLOCK))
 
 
 def reasons(

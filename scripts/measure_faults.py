@@ -37,7 +37,7 @@ from training_data import DATA as FOLDER_OF_DATA
 
 from dupdetect import Deduplication, Detector
 from dupdetect.engines import Engine, LocalEngine, RayEngine
-from dupdetect.results.deduplication import OUTPUT_FILES
+from dupdetect.results import OUTPUT_FILES
 
 DATA = FOLDER_OF_DATA / "qqp_questions.parquet"
 RESULTS = FOLDER / "faults.json"

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupdetect import crowded as module
-from dupdetect import deduplicating, encoded_texts
-from dupdetect.cli.exports import summary
+from dupdetect import encoded_texts, listing
+from dupdetect.cli.summary import summary
 from dupdetect.clustering import resolve
 from dupdetect.crowded import crowded
 from dupdetect.errors import InputError
@@ -130,7 +130,7 @@ def crowd(detector, monkeypatch):
     texts += [f"question {n} has words {n}a {n}b {n}c of its own" for n in range(20)] + ["", texts[3]]
     expected = detector.deduplicate(texts, keep="longest")
     assert len(expected.pairs) > 1000
-    monkeypatch.setattr(deduplicating, "MOST_PAIRS", 1000)
+    monkeypatch.setattr(listing, "MOST_PAIRS", 1000)
     return detector, texts, expected
 
 
@@ -162,7 +162,7 @@ def test_of_too_many_pairs_those_count_that_are_likely_each(detector, monkeypatc
     every = detector.deduplicate(texts)
     likely = detector.at(threshold=detector.calibration.surely(0.95).threshold).deduplicate(texts)
     assert 100 < len(likely.pairs) < len(every.pairs) - 100
-    monkeypatch.setattr(deduplicating, "MOST_PAIRS", len(likely.pairs))
+    monkeypatch.setattr(listing, "MOST_PAIRS", len(likely.pairs))
     result = detector.deduplicate(texts, estimated_precision=0.95)
     assert result.threshold == likely.threshold > 0.5
     assert list(result.pairs) == list(likely.pairs)
@@ -202,9 +202,9 @@ def test_of_too_many_pairs_those_that_are_read_in_part_do_not_count(detector, mo
     """Neither where the likely ones are listed, nor where even these are too many."""
     long = " ".join(f"w{i}" for i in range(60))
     texts = [f"{long} end{n}" for n in range(6)] + ["a b c d e f g h i j k l m n o p", "a b c d e f g h i j k l m n o"]
-    monkeypatch.setattr(deduplicating, "MOST_PAIRS", 10_000)
+    monkeypatch.setattr(listing, "MOST_PAIRS", 10_000)
     listed = detector.deduplicate(texts, estimated_precision=0.8)
-    monkeypatch.setattr(deduplicating, "MOST_PAIRS", most)
+    monkeypatch.setattr(listing, "MOST_PAIRS", most)
     more = [f"p{n} q{n} r{n} s{n} t{n} u{n}{m} v{n}{m}" for n in range(12) for m in range(3)]  # similar, and not likely
     result = detector.deduplicate([*texts, *more], estimated_precision=0.8)
     assert result.run["too_many_pairs"]

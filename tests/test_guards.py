@@ -9,7 +9,7 @@ from conftest import HashingEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dupdetect import Detector, QuestionPairs, deduplicating
+from dupdetect import Detector, QuestionPairs, listing
 from dupdetect.artifacts import MANIFEST
 from dupdetect.calibration import cap_where, share_by_group
 from dupdetect.calibration.cap import RATE
@@ -411,7 +411,7 @@ def test_pairs_that_guards_rule_out_are_kept_apart_and_listed(detector, tmp_path
 def test_where_too_many_pairs_are_there_the_same_stays(detector, monkeypatch):
     texts = [f"error {number % 7} is on my page again {word}" for number in range(40) for word in ("now", "my", "your")]
     listed = guarded(detector).deduplicate(texts)
-    monkeypatch.setattr(deduplicating, "MOST_PAIRS", 50)
+    monkeypatch.setattr(listing, "MOST_PAIRS", 50)
     crowded = guarded(detector).deduplicate(texts)
     assert crowded.ruled_out is None
     assert crowded.duplicate_of.tolist() == listed.duplicate_of.tolist()

@@ -114,7 +114,7 @@ def test_a_write_that_fails_leaves_nothing(detector, tmp_path, monkeypatch):
     def full(*report):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dupdetect.results.deduplication.render_report", full)
+    monkeypatch.setattr("dupdetect.results.files.render_report", full)
     with pytest.raises(OSError, match="No space left"):
         result.write(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

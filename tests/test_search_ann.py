@@ -451,9 +451,9 @@ def test_few_texts_are_compared_exactly(detector):
 
 
 def test_more_pairs_than_can_be_listed_are_refused(detector, monkeypatch):
-    from dupdetect import deduplicating as module
+    from dupdetect import listing as module
 
-    monkeypatch.setattr(module, "_MOST_PAIRS", 10)
+    monkeypatch.setattr(module, "MOST_PAIRS", 10)
     texts = [f"a b c d e f g h i j k l m v{i}" for i in range(60)]
     with pytest.raises(InputError, match=r"More than 1,200 pairs .* search='exact'"):
         detector.deduplicate(texts, search="ann")

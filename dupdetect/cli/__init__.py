@@ -19,7 +19,7 @@ from typing import NoReturn
 import click
 
 from dupdetect._version import __version__
-from dupdetect.cli import exports, index, models, pairs, plan, review, serve, train
+from dupdetect.cli import dedupe, index, match, models, pairs, plan, review, serve, train
 from dupdetect.cli.terminal import printable, show
 from dupdetect.errors import DupdetectError
 
@@ -106,8 +106,8 @@ def cli() -> None:
 
 
 for verb in (
-    exports.dedupe,
-    exports.match,
+    dedupe.dedupe,
+    match.match,
     plan.plan,
     review.review,
     index.index,

@@ -61,7 +61,7 @@ def plan(
 
 
 def _told(rates: Rates, plan: Plan) -> str:
-    from dupdetect.deduplicating import MOST_PAIRS
+    from dupdetect.listing import MOST_PAIRS
 
     exact, approximate = plan.exact, plan.approximate
     workers = f"{_workers(plan.workers)} ({'--engine ray' if plan.workers > rates.cores else 'either engine'})"

@@ -79,17 +79,17 @@ def review(folder: str, reviewer: str, possible: bool, web: bool, port: int | No
     dupdetect calibrate --from-reviews export.dupdetect -o my-detector
     """
     from dupdetect.review import ReviewStore
-    from dupdetect.review.candidates import Candidates
+    from dupdetect.review.candidates import CANDIDATES, Candidates
     from dupdetect.review.store import labels_beside
 
     if not web and (port is not None or made_by is not None):
         raise click.UsageError(f"--{'model' if port is None else 'port'} goes with --web only.")
     check_here(folder)
-    candidates = Candidates.read(Path(folder) / "candidates.csv")
+    candidates = Candidates.read(Path(folder) / CANDIDATES)
     only: Kind | None = "possible" if possible else None
     if web:
         _serve(folder, reviewer, only, port or 0, made_by)
-        candidates = Candidates.read(Path(folder) / "candidates.csv")
+        candidates = Candidates.read(Path(folder) / CANDIDATES)
         with ReviewStore(labels_beside(folder)) as store:
             click.echo(printable(_summary(candidates, store, reviewer, only, folder)))
         return

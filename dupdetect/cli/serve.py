@@ -48,6 +48,7 @@ def serve(folder: str, host: str, port: int, api_key_file: str | None, reviews: 
 
     require_packages()
     from dupdetect.index import QuestionIndex
+    from dupdetect.review.candidates import CANDIDATES
     from dupdetect.service.app import create_app
     from dupdetect.service.listening import bind, only_here
     from dupdetect.service.listening import serve as serve_until_stopped
@@ -55,8 +56,8 @@ def serve(folder: str, host: str, port: int, api_key_file: str | None, reviews: 
     from dupdetect.service.settings import Settings
 
     settings = Settings(api_key=_key(api_key_file))
-    if reviews is not None and not (Path(reviews) / "candidates.csv").is_file():
-        raise InputError(f"{reviews} holds no candidates.csv. Name a folder that `dupdetect dedupe` wrote.")
+    if reviews is not None and not (Path(reviews) / CANDIDATES).is_file():
+        raise InputError(f"{reviews} holds no {CANDIDATES}. Name a folder that `dupdetect dedupe` wrote.")
     with QuestionIndex.open(folder) as known, bind(host, port) as bound:
         known.search("how do i begin")  # what is wrong with the index is said before anybody asks
         if settings.api_key is None and not only_here(bound):

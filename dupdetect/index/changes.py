@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dupdetect.deduplicating import MOST_PAIRS
 from dupdetect.detector import Detector
 from dupdetect.distinct_texts import DistinctTexts
 from dupdetect.encoded_texts import EncodedTexts, encode_texts, truncated_texts, unread_rows
@@ -25,6 +24,7 @@ from dupdetect.index.snapshot import Snapshot, load_snapshot
 from dupdetect.index.store import IndexStore, now
 from dupdetect.index.stored import company_of, form_hash
 from dupdetect.index.vectors import append_rows, delete_earlier, map_vectors, write_rows
+from dupdetect.listing import MOST_PAIRS
 from dupdetect.progress import Progress
 from dupdetect.search import TooManyPairsError
 from dupdetect.tables.cells import shown

@@ -5,7 +5,8 @@ Rows are counted from 0 here; files that people read count data rows from 1.
 
 from __future__ import annotations
 
-from dupdetect.results.deduplication import OUTPUT_FILES, Cluster, Deduplication
+from dupdetect.results.deduplication import Cluster, Deduplication
+from dupdetect.results.files import OUTPUT_FILES
 from dupdetect.results.listed_pairs import (
     Pair,
     PossiblePair,

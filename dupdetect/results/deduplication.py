@@ -1,11 +1,9 @@
-"""The outcome of `Detector.deduplicate`, by row, and the files that it writes."""
+"""The outcome of `Detector.deduplicate`, by row."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,30 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupdetect._version import __version__
-from dupdetect.artifacts import CERTIFICATE
 from dupdetect.calibration import Calibration
 from dupdetect.calibration.measures import percent
 from dupdetect.frozen import Frozen
 from dupdetect.parts import input_record
 from dupdetect.questions import Questions
 from dupdetect.remote import is_url, output_folder, shown
-from dupdetect.report import render_report
-from dupdetect.results.cells import below_half, exact, free_names, line_by_line, rounded, slices
+from dupdetect.results.cells import below_half, line_by_line
+from dupdetect.results.files import RESULT_FILES, RUN, survivor_names, write_files
 from dupdetect.results.listed_pairs import PossiblePairs, RuledOutPairs, TextPairs
-from dupdetect.review.candidates import CANDIDATE_COLUMNS, Candidates
+from dupdetect.review.candidates import Candidates
 from dupdetect.search import RecallCertificate
-from dupdetect.tables import write_csv
 
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["OUTPUT_FILES", "Cluster", "Deduplication"]
-
-RESULT_COLUMNS = ("cluster_id", "kept", "duplicate_of", "similarity", "probability")
-OUTPUT_FILES = (
-    *("questions.csv", "kept.csv", "pairs.csv", "possible.csv", "ruled_out.csv", "candidates.csv"),
-    *("report.html", "run.json"),
-)
+__all__ = ["Cluster", "Deduplication"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +229,7 @@ class Deduplication(Frozen):
         """Return a polars frame: one line a row with `row, id, text` and the result columns."""
         import polars
 
-        survivor = self._survivor_names()
+        survivor = survivor_names(self)
         kept = self.kept
         return polars.DataFrame(
             {
@@ -271,31 +261,8 @@ class Deduplication(Frozen):
         """
         target = folder if isinstance(folder, str) and is_url(folder) else Path(folder)
         name = shown(target) if isinstance(target, str) else str(folder)
-        with output_folder(
-            target, overwrite=overwrite, expected=(*OUTPUT_FILES, CERTIFICATE), marker="run.json"
-        ) as place:
-            table = self.questions.table
-            with (place / "questions.csv").open("w", encoding="utf-8", newline="") as file:
-                write_csv(
-                    file,
-                    [*table.columns, *free_names(table.columns, self._added_columns())],
-                    self._result_rows(),
-                    excel_safe=excel_safe,
-                )
-            with (place / "kept.csv").open("w", encoding="utf-8", newline="") as file:
-                write_csv(file, table.columns, itertools.compress(table.rows, self.kept), excel_safe=excel_safe)
-            with (place / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
-                write_csv(file, PAIR_COLUMNS, self._pair_rows(), excel_safe=excel_safe)
-            with (place / "possible.csv").open("w", encoding="utf-8", newline="") as file:
-                write_csv(file, POSSIBLE_COLUMNS, self._possible_rows(), excel_safe=excel_safe)
-            with (place / "ruled_out.csv").open("w", encoding="utf-8", newline="") as file:
-                write_csv(file, RULED_OUT_COLUMNS, self._ruled_out_rows(), excel_safe=excel_safe)
-            with (place / "candidates.csv").open("w", encoding="utf-8", newline="") as file:
-                drawn = self.candidates.rows() if self.candidates is not None else ()
-                write_csv(file, CANDIDATE_COLUMNS, drawn, excel_safe=excel_safe)
-            record = self.record() | {"excel_safe": excel_safe}
-            (place / "report.html").write_text(render_report(self, record, name), encoding="utf-8")
-            (place / "run.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        with output_folder(target, overwrite=overwrite, expected=RESULT_FILES, marker=RUN) as place:
+            write_files(self, place, name, excel_safe=excel_safe)
         return target
 
     def record(self) -> dict[str, Any]:
@@ -320,89 +287,3 @@ class Deduplication(Frozen):
             "packages": {name: metadata.version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
             "python": platform.python_version(),
         }
-
-    def _survivor_names(self) -> Iterator[str]:
-        """Yield n ids of the rows that stay; a row that is kept names itself."""
-        survivor = np.where(self.duplicate_of < 0, np.arange(len(self)), self.duplicate_of)
-        ids = self.questions.ids
-        return (ids[row] for (row,) in line_by_line(survivor))
-
-    def _added_columns(self) -> tuple[str, ...]:
-        # Where rows go by their numbers, the reader of questions.csv needs these to find what `duplicate_of` names.
-        return ("row", *RESULT_COLUMNS) if self.questions.id_column is None else RESULT_COLUMNS
-
-    def _result_rows(self) -> Iterator[Sequence[str]]:
-        table = self.questions.table
-        numbered = ((*cells, str(number)) for number, cells in enumerate(table.rows, 1))
-        columns = zip(
-            numbered if self.questions.id_column is None else table.rows,
-            line_by_line(self.cluster_id, self.kept, self.probability),
-            self._survivor_names(),
-            self.similarity,
-            strict=True,
-        )
-        for cells, (cluster, kept, probability), survivor, similarity in columns:
-            if kept:
-                yield (*cells, str(cluster), "true", "", "", "")
-            else:
-                yield (*cells, str(cluster), "false", survivor, exact(similarity), rounded(probability))
-
-    def _pair_rows(self) -> Iterator[Sequence[str]]:
-        some = self.pairs
-
-        def more(part: slice) -> tuple[Iterable[str], ...]:
-            same = ("true" if same else "false" for same in some.same_text[part].tolist())
-            return same, map(str, some.bridge[part].tolist())
-
-        return self._rows_of(some, more, same_text=some.same_text)
-
-    def _possible_rows(self) -> Iterator[Sequence[str]]:
-        return iter(()) if self.possible is None else self._rows_of(self.possible, lambda _: ())
-
-    def _ruled_out_rows(self) -> Iterator[Sequence[str]]:
-        if self.ruled_out is None:
-            return iter(())
-        names = self.ruled_out.names
-        return self._rows_of(self.ruled_out, lambda part: (map("; ".join, names[part]),))
-
-    def _rows_of(
-        self,
-        pairs: TextPairs | PossiblePairs | RuledOutPairs,
-        more: Callable[[slice], tuple[Iterable[str], ...]],
-        *,
-        same_text: NDArray[np.bool_] | None = None,
-    ) -> Iterator[Sequence[str]]:
-        """Yield the cells of each pair.
-
-        more: the columns, for some of the pairs, before the numbers of rows with the two texts.  same_text: where these
-        numbers are 1, since each row with that text has a pair of its own.
-        """
-        ids, texts = self.questions.ids.__getitem__, self.questions.texts.__getitem__
-        repeats = np.bincount(self.text_of[self.text_of >= 0], minlength=1)
-        for part in slices(len(pairs)):
-            once = False if same_text is None else same_text[part]
-            left, right = pairs.left[part], pairs.right[part]
-            sides = left.tolist(), right.tolist()
-            yield from zip(
-                *(map(ids, side) for side in sides),
-                *(map(str, (side + 1).tolist()) for side in (left, right)),
-                *(map(exact, pairs.similarity[part]), map(rounded, pairs.probability[part].tolist())),
-                *more(part),
-                *(map(str, np.where(once, 1, repeats[self.text_of[side]]).tolist()) for side in (left, right)),
-                *(map(texts, side) for side in sides),
-                strict=True,
-            )
-
-
-PAIR_COLUMNS = (
-    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "same_text", "bridge"),
-    *("left_rows", "right_rows", "left_text", "right_text"),
-)
-POSSIBLE_COLUMNS = (
-    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability"),
-    *("left_rows", "right_rows", "left_text", "right_text"),
-)
-RULED_OUT_COLUMNS = (
-    *("left_id", "right_id", "left_row", "right_row", "similarity", "probability", "reasons"),
-    *("left_rows", "right_rows", "left_text", "right_text"),
-)

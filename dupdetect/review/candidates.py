@@ -41,11 +41,12 @@ from dupdetect.search.marked import marked_places
 from dupdetect.tables import read_table
 from dupdetect.text import canonical
 
-__all__ = ["CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "Kind", "draw_candidates", "pair_key"]
+__all__ = ["CANDIDATES", "CANDIDATE_COLUMNS", "Candidates", "DrawnPairs", "Kind", "draw_candidates", "pair_key"]
 
 Kind = Literal["above", "possible", "ruled out", "below"]
 """Of a band: pairs from the threshold on, which count; possible ones; ruled out by guards; below all of these."""
 
+CANDIDATES = "candidates.csv"
 CANDIDATE_COLUMNS = (
     *("key", "left_id", "right_id", "left_row", "right_row"),
     *("score", "kind", "band", "band_pairs", "counted", "left_text", "right_text"),

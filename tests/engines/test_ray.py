@@ -26,7 +26,7 @@ from dupdetect.engines import LocalEngine, RayEngine, ray_encoding, ray_join, ra
 from dupdetect.engines import ray as ray_engine
 from dupdetect.engines.ray_encoding import EncoderPool
 from dupdetect.errors import DupdetectError, InputError
-from dupdetect.results.deduplication import OUTPUT_FILES
+from dupdetect.results import OUTPUT_FILES
 from dupdetect.search import TooManyPairsError, ann, approximate_pairs, similar_pairs
 from dupdetect.tables import table_from_frame
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dupdetect.cli.exports import reviewed, summary
 from dupdetect.cli.index.opening import index_argument, opened
 from dupdetect.cli.options import excel_option, json_option, local_name, overwrite_option
+from dupdetect.cli.summary import reviewed, summary
 from dupdetect.cli.terminal import as_json_text, check_free, printable, show
 
 if TYPE_CHECKING:
@@ -130,11 +130,10 @@ def duplicates(
             )
         _list_clusters(folder, as_json)
         return
-    from dupdetect.artifacts import CERTIFICATE
-    from dupdetect.results import OUTPUT_FILES
+    from dupdetect.results.files import RESULT_FILES, RUN
 
     target = Path(output)
-    check_free(target, overwrite, folder, marker="run.json", expected=(*OUTPUT_FILES, CERTIFICATE))
+    check_free(target, overwrite, folder, marker=RUN, expected=RESULT_FILES)
     apart, confirmed = reviewed(target)
     with opened(folder) as known:
         result: Deduplication = known.duplicates(

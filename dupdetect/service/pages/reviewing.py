@@ -23,7 +23,7 @@ from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
 from dupdetect.detector import Detector
 from dupdetect.errors import DupdetectError, InputError
 from dupdetect.recalibrating import Recalibrated, maker_name, maker_option, recalibrate
-from dupdetect.review.candidates import Candidates, Kind
+from dupdetect.review.candidates import CANDIDATES, Candidates, Kind
 from dupdetect.review.standing import Standing
 from dupdetect.review.store import ReviewStore, labels_beside
 from dupdetect.service.pages.forms import PageRoute, read_form
@@ -68,7 +68,7 @@ class Review:
     @property
     def candidates(self) -> Candidates:
         """The pairs to label, read again when the file is another one."""
-        path = self.folder / "candidates.csv"
+        path = self.folder / CANDIDATES
         try:
             about = path.stat()
         except OSError:
