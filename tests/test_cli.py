@@ -410,6 +410,16 @@ def test_match(capsys, export, tmp_path):
     assert "1 of 2 queries match" in err
 
 
+def test_match_asks_for_no_ids_of_the_queries(capsys, tmp_path):
+    queries, known = tmp_path / "q.csv", tmp_path / "k.csv"
+    for path in (queries, known):
+        path.write_text("ticket,question\nA1,How do I pay?\nA2,Where is my parcel?\n")
+    _, _, err = run(capsys, "match", queries, "--against", known, "--fast")
+    (note,) = [line for line in err.splitlines() if "identified by their numbers" in line]
+    assert note.startswith(f"Note: {known}: ")
+    assert note.endswith("if these are their ids, name it (--against-id).")
+
+
 def test_match_to_a_file(capsys, export, tmp_path):
     arguments = ("match", export, "--against", export, "-o", tmp_path / "m.csv", "--top-k", "1")
     assert run(capsys, *arguments)[0] == 0
