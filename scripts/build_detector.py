@@ -111,9 +111,11 @@ def training_section() -> str:
     }
     return f"""## Training
 
-Made by `scripts/train_default.py` with `scripts/default_training.json`. The base was trained four times, and of what
-each training changed in its weights a share was added to it:
+Made by `scripts/train_default.py` with `scripts/default_training.json`: a sum of weights. To the base was added what
+several trainings of it had changed, each as far as a share:
 
+- {share["earlier"]:.1%} of what the encoder that shipped before had changed: a sum of the same kind, of a joint
+  training on the pairs of Quora below, a triplet and a ranking one, with another sample of texts for the teacher.
 - {share["quora"]:.1%} of {steps["quora"]}: contrastive (logistic), ranking within each batch, and distillation from
   all-mpnet-base-v2 (Apache-2.0) on unlabelled texts of other domains, which `scripts/training_data.py` lists. The
   vectors of the tokens stayed. Pairs: the train split of the natural rows of Quora Question Pairs, and further Quora
@@ -124,8 +126,9 @@ each training changed in its weights a share was added to it:
 - {share["triplet"]:.1%} of {steps["triplet"]}: triplets with the hardest negative of the batch, of the natural rows
   alone ({pairs["natural"]:,} pairs).
 - {share["ranking"]:.1%} of {steps["ranking"]}: ranking within each batch, of the same rows.
-- The shares were chosen on validation pairs and on development sets of other domains that the teacher was not asked
-  about. The test sets had been looked at for earlier recipes, and for this one when the shares were chosen.
+- The shares were chosen on validation pairs and on development sets of other domains, of which the new trainings have
+  seen no text; the earlier encoder's teacher had been asked about those of the forum and of PARADE. The test sets had
+  been looked at for earlier recipes, and for this one when the shares were chosen.
 - Other domains (average precision, or accuracy with one example per class), from `scripts/results/training.json`:
 
 | | base | this model |

@@ -1,6 +1,6 @@
 """Train the encoder that dupdetect ships, from one config.
 
-    python scripts/train_default.py WORK --base FOLDER --teacher FOLDER [--seed 0]
+    python scripts/train_default.py WORK --base FOLDER --teacher FOLDER --earlier FOLDER [--seed 0]
     python scripts/export_encoder.py --model WORK/seed-0/encoder      then these two put it into the package
     python scripts/build_detector.py
 
@@ -13,6 +13,9 @@ writes:
     WORK/seed-0/domains/      the same with labelled pairs of other domains besides
     WORK/seed-0/triplet/      the base trained on triplets with hard negatives, for a short time
     WORK/seed-0/ranking/      the base trained to find duplicates among the questions of a batch, for a short time
+    WORK/earlier/             the encoder that shipped before this recipe, read out of its 8 bits: the base trained
+                              three times, likewise, the teacher asked about other texts. The config names the
+                              revision that has it, in dupdetect/pretrained
     WORK/seed-0/shares.json   what the base gives with what these changed added to it, by the share of each
     WORK/seed-0/encoder/      the sum that was chosen, a sentence-transformers folder
 
@@ -81,11 +84,38 @@ class Training:
 Recipe = dict[str, Training]
 
 
+@dataclasses.dataclass(frozen=True)
+class Earlier:
+    """The detector that shipped before: the revision that has it, the checksum of its encoder, and shares, to choose
+    from, of what it had changed in the base."""
+
+    revision: str
+    onnx_sha256: str
+    shares: Shares
+
+    @classmethod
+    def read(cls, path: Path) -> Earlier:
+        found = json.loads(path.read_text("utf-8"))["earlier"]
+        return cls(found["revision"], found["onnx_sha256"], tuple(found["shares"]))
+
+    def weights(self, folder: Path, base: Path) -> SentenceTransformer:
+        """Its weights as a model of the base's shapes: positions that it does not read stay as they are."""
+        if checksum(folder / "model.onnx") != self.onnx_sha256:
+            raise SystemExit(f"{folder} is not the detector of {self.revision}. Take dupdetect/pretrained out of that.")
+        model = load_model(str(base))
+        found = SentenceTransformer(str(folder), trust_remote_code=True).state_dict()
+        state = model.state_dict()
+        for name, value in found.items():
+            state[name][: len(value)] = value
+        model.load_state_dict(state)
+        return model
+
+
 def recipe(path: Path) -> Recipe:
     """The trainings in the file, by name."""
     return {
         name: Training(TrainingConfig.from_json(json.dumps(found["config"])), found["pairs"], tuple(found["shares"]))
-        for name, found in json.loads(path.read_text("utf-8")).items()
+        for name, found in json.loads(path.read_text("utf-8"))["trainings"].items()
     }
 
 
@@ -122,7 +152,7 @@ def main() -> None:
     }
     for name, train in pairs.items():
         print(f"{name}: {len(train):,} pairs to train on, {train.labels.mean():.1%} duplicates")
-    trainings = recipe(options.config)
+    trainings, earlier = recipe(options.config), Earlier.read(options.config)
     for name, config in configs(trainings, str(options.base), options.seed).items():
         if not is_trained(place / name, config):
             teacher = None
@@ -130,21 +160,24 @@ def main() -> None:
                 teacher = taught(unlabelled_texts(), options.teacher, config.precision, options.work / "teacher.npz")
             train = pairs[trainings[name].pairs]
             fine_tune(config, train, splits.validation, place / name, resume=True, teacher=teacher, progress=show)
-    tuned = {name: place / name for name in trainings}
-    grid = list(itertools.product(*(training.shares for training in trainings.values())))
+    before = options.work / "earlier"
+    if not before.exists():
+        earlier.weights(options.earlier, options.base).save(str(before), create_model_card=False)
+    tuned = {"earlier": before} | {name: place / name for name in trainings}
+    grid = list(itertools.product(earlier.shares, *(training.shares for training in trainings.values())))
     found = measured_shares(options.base, tuned, grid, splits.validation, place)
     shares = chosen(found, grid)
-    print("shares of", " and ".join(f"{name} {share:g}" for name, share in zip(trainings, shares, strict=True)))
+    print("shares of", " and ".join(f"{name} {share:g}" for name, share in zip(tuned, shares, strict=True)))
     combined(options.base, tuned, shares).save(str(place / "encoder"), create_model_card=False)
-    ledger = started(trainings)
+    ledger = started(trainings, earlier)
     for name, model in (("base", options.base), (f"seed {options.seed}", place / "encoder")):
         if name not in ledger["models"] or name != "base":
             ledger["models"][name] = measured_here(as_encoder(model), splits)
     ledger["models"][f"seed {options.seed}"] |= {
         "pairs": {name: len(train) for name, train in pairs.items()},
-        "share": dict(zip(trainings, shares, strict=True)),
+        "share": dict(zip(tuned, shares, strict=True)),
         "shares": found,
-        "curves": {name: curve(folder) for name, folder in tuned.items()},
+        "curves": {name: curve(tuned[name]) for name in trainings},
         "weights_sha256": checksum(place / "encoder" / "model.safetensors"),
         "revision": revision(),
     }
@@ -155,16 +188,17 @@ def curve(tuned: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (tuned / "metrics.jsonl").read_text("utf-8").splitlines()]
 
 
-def started(trainings: Recipe) -> dict[str, Any]:
+def started(trainings: Recipe, earlier: Earlier) -> dict[str, Any]:
     """The ledger so far, where it is of the same recipe and data; else an empty one."""
     head = {
         "what": "the recipe of the shipped encoder by seed, on the test split and on other domains",
         "config": as_json(trainings),
+        "earlier": dataclasses.asdict(earlier) | {"shares": list(earlier.shares)},
         "data": {"file": QUORA.name, "sha256": checksum(QUORA), "split_seed": SPLIT_SEED},
     }
     if LEDGER.exists():
         before = json.loads(LEDGER.read_text("utf-8"))
-        if all(before[key] == head[key] for key in ("config", "data")):
+        if all(before.get(key) == head[key] for key in ("config", "earlier", "data")):
             return {**head, "models": before["models"]}
     return {**head, "models": {}}
 
@@ -180,6 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("work", type=Path, help="folder for checkpoints and results")
     parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of all-mpnet-base-v2")
+    parser.add_argument("--earlier", type=Path, required=True, help="folder of the detector that shipped before")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

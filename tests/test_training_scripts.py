@@ -23,6 +23,7 @@ from dupdetect.training import TrainingConfig  # noqa: E402
 CONFIG = TrainingConfig(base="base", steps=3)
 OTHER = TrainingConfig(base="base", steps=3, learning_rate=1e-3)
 RECIPE = {"joint": train_default.Training(CONFIG, "quora", (1.0,))}
+EARLIER = train_default.Earlier("0123", "45", (0.5,))
 OTHERS = {"joint": train_default.Training(OTHER, "quora", (1.0,))}
 BASE, GRID = (0.0, 0.0), [(0.5, 0.0), (0.5, 1.0), (1.0, 0.0), (1.0, 1.0)]
 PARTS = ("train", "validation", "calibration", "test")
@@ -111,19 +112,19 @@ def test_the_ledger_keeps_models_of_the_same_config_and_data_with_their_machines
     monkeypatch.setattr(train_default, "LEDGER", ledger)
     monkeypatch.setattr(train_default, "QUORA", data)
     monkeypatch.setattr(train_default, "measured", lambda encoder, calibration, pairs: {"recall_at_1": 0.7})
-    begun = train_default.started(RECIPE)
+    begun = train_default.started(RECIPE, EARLIER)
     assert begun["models"] == {}
     monkeypatch.setattr(train_default, "machine", lambda: {"processor": "the first"})
     begun["models"]["seed 0"] = train_default.measured_here(None, ablate.Parts(*PARTS))
     ledger.write_text(json.dumps(begun), encoding="utf-8")
     monkeypatch.setattr(train_default, "machine", lambda: {"processor": "the second"})
-    found = train_default.started(RECIPE)
+    found = train_default.started(RECIPE, EARLIER)
     assert found == begun
     assert found["models"]["seed 0"]["machine"] == {"processor": "the first"}
     assert found["models"]["seed 0"]["versions"]["torch"]
-    assert train_default.started(OTHERS)["models"] == {}
+    assert train_default.started(OTHERS, EARLIER)["models"] == {}
     data.write_bytes(b"other pairs")
-    assert train_default.started(RECIPE)["models"] == {}
+    assert train_default.started(RECIPE, EARLIER)["models"] == {}
 
 
 def test_every_recorded_model_says_where_it_was_measured():
