@@ -368,7 +368,7 @@ def test_a_folder_without_guards_loads_and_a_damaged_one_does_not(tmp_path):
     path = folder / MANIFEST
     content = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps(content | {"guards": {"cap": 7}}), "utf-8")
-    with pytest.raises(InputError, match="cap"):
+    with pytest.raises(ArtifactError, match="cap"):
         Detector.from_pretrained(folder)
     path.write_text(json.dumps(content | {"guards": "all"}), "utf-8")
     with pytest.raises(ArtifactError, match="guards"):

@@ -52,7 +52,7 @@ class TestParquet:
             "café",
             "k",
         )
-        assert table.rows[1] == ("",) * 9 + ("ff00", "")
+        assert table.rows[1] == ("",) * 9 + (r"\xff00", "")
         assert table.source.format == "parquet"
 
     @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(40) + b"PAR1", b"a,b\n1,2\n"])

@@ -284,14 +284,18 @@ def test_vectors_are_those_of_the_encoder(cluster, tmp_path, small_shards):
 )
 def test_a_killed_worker_changes_nothing(cluster, detector, small_shards, stage, names):
     expected = detector.deduplicate(questions())
-    with killing(stage, *names) as (progress, killed):
-        result = detector.deduplicate(questions(), engine="ray", progress=progress)
-    assert killed
-    np.testing.assert_array_equal(result.duplicate_of, expected.duplicate_of)
-    np.testing.assert_array_equal(result.similarity, expected.similarity)
-    np.testing.assert_array_equal(result.cluster_id, expected.cluster_id)
-    if stage == "Encoding":
-        assert result.run["engine"]["lost_while_encoding"] == 1
+    lost = 0
+    for _ in range(3):  # on a busy machine the worker may have had nothing left to do
+        with killing(stage, *names) as (progress, killed):
+            result = detector.deduplicate(questions(), engine="ray", progress=progress)
+        assert killed
+        np.testing.assert_array_equal(result.duplicate_of, expected.duplicate_of)
+        np.testing.assert_array_equal(result.similarity, expected.similarity)
+        np.testing.assert_array_equal(result.cluster_id, expected.cluster_id)
+        lost = result.run["engine"]["lost_while_encoding"]
+        if stage == "Comparing" or lost:
+            break
+    assert lost == (stage == "Encoding")
 
 
 def test_it_goes_on_after_an_interruption(cluster, export, tmp_path, monkeypatch, small_shards, capsys):
