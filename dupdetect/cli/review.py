@@ -216,7 +216,7 @@ def _say(line: str) -> None:
 
 def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None, folder: str) -> str:
     from dupdetect.results.cells import counted
-    from dupdetect.review.standing import Standing
+    from dupdetect.review.standing import Standing, missing
 
     found = Standing.of(candidates, store, reviewer, only)
     by = f" by {reviewer.strip()}" if reviewer.strip() else ""
@@ -238,10 +238,10 @@ def _summary(candidates: Candidates, store: ReviewStore, reviewer: str, only: Ki
             lines.append(
                 f"next: the same {_command(folder)} again, with --overwrite: it takes these labels into account"
             )
-    elif not found.missing:
+    elif not (lacking := missing(candidates, store)):
         lines.append(f"next: dupdetect calibrate --from-reviews {quoted(folder)}{_maker(folder)} -o FOLDER")
     elif found.labelled:
-        lines.append(found.missing)
+        lines.append(lacking)
     return "\n".join(lines)
 
 

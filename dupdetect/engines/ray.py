@@ -173,7 +173,7 @@ class RayEngine:
         if len(embeddings) <= _FEW_ROWS and self._shard_rows is None:
             return similar_pairs(embeddings, threshold, most=most, work=work, progress=progress)
         n, rows = len(embeddings), self._shard_rows or rows_of_a_shard(len(embeddings))
-        embeddings = rows_to_join(embeddings, threshold, rows)
+        embeddings, threshold = rows_to_join(embeddings, threshold, rows)
         with tempfile.TemporaryDirectory(prefix="dupdetect-") as place:
             # In a folder of its own: `similar_pairs` numbers what it has finished by rows, and this by pairs of shards.
             folder = Path(place) if work is None else work / "shards"
@@ -196,7 +196,7 @@ class RayEngine:
         if (len(embeddings) <= _FEW_ROWS and self._shard_rows is None) or not uses_index(len(embeddings)):
             return approximate_pairs(embeddings, threshold, most=most, work=work, progress=progress)
         n, rows = len(embeddings), self._shard_rows or rows_of_a_shard(len(embeddings))
-        embeddings = rows_to_join(embeddings, threshold, rows)
+        embeddings, threshold = rows_to_join(embeddings, threshold, rows)
         with tempfile.TemporaryDirectory(prefix="dupdetect-") as place:
             folder = Path(place) if work is None else work
             cells = finished_cells(work, embeddings, threshold, lambda: self._cells(embeddings, threshold, rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dupdetect.calibration.calibration import MINIMUM_OF_EACH_KIND
@@ -11,7 +10,7 @@ from dupdetect.review.candidates import Candidates, Kind
 from dupdetect.review.refit import Reviewed, require_enough
 from dupdetect.review.store import ReviewStore
 
-__all__ = ["Standing"]
+__all__ = ["Standing", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,6 @@ class Standing:
     next: the row of the first of these pairs without a label of this reviewer, None where there is none.  drawn: pairs
     there are to label.  duplicates, different, unsure: of these, labelled that by this reviewer.  disputed: labelled
     differently by another one.  elsewhere: labels of this reviewer for pairs that are no longer among those drawn.
-    missing: what a calibration still lacks, counting the labels of all reviewers and all kinds of pairs, as a sentence;
-    "" where there are enough.
     """
 
     next: int | None
@@ -32,7 +29,6 @@ class Standing:
     unsure: int
     disputed: int
     elsewhere: int
-    missing: str
 
     @classmethod
     def of(cls, candidates: Candidates, store: ReviewStore, reviewer: str, only: Kind | None = None) -> Standing:
@@ -48,7 +44,6 @@ class Standing:
             unsure=here.count("unsure"),
             disputed=sum(key in conflicts for key in mine if key in drawn),
             elsewhere=len(mine.keys() - set(candidates.key)),
-            missing=_missing(candidates, store.labels() | dict.fromkeys(conflicts, "unsure")),
         )
 
     @property
@@ -56,7 +51,10 @@ class Standing:
         return self.duplicates + self.different + self.unsure
 
 
-def _missing(candidates: Candidates, labels: Mapping[str, str]) -> str:
+def missing(candidates: Candidates, store: ReviewStore) -> str:
+    """Return, as a sentence, what a calibration still lacks, with the labels of all reviewers and for all kinds of
+    pairs; "" where there are enough."""
+    labels = store.labels() | dict.fromkeys(store.conflicts(), "unsure")
     here = [labels[key] for key in candidates.key if key in labels]
     duplicates = here.count("duplicate")
     if min(duplicates, len(here) - duplicates) < MINIMUM_OF_EACH_KIND:

@@ -72,8 +72,7 @@ def approximate_pairs(
         return similar_pairs(embeddings, threshold, most=most, work=work, progress=progress)
     n = len(embeddings)
     rows = min(_LARGEST, max(_SMALLEST, -(-n // _SHARDS)))
-    embeddings = rows_to_join(embeddings, threshold, rows)
-    threshold = float(threshold)  # a short float of numpy would swallow the margins of error
+    embeddings, threshold = rows_to_join(embeddings, threshold, rows)
 
     def find() -> NDArray[np.int32]:
         middles = middles_of(embeddings)

@@ -107,14 +107,17 @@ def unit_rows(matrix: NDArray[np.float32], name: str, *, rows: int | None = None
     return matrix
 
 
-def rows_to_join(embeddings: NDArray[np.float32], threshold: float, block_rows: int) -> NDArray[np.float32]:
-    """Return the rows as `unit_rows` does, if a join can be made of these arguments; raises InputError otherwise."""
+def rows_to_join(
+    embeddings: NDArray[np.float32], threshold: float, block_rows: int
+) -> tuple[NDArray[np.float32], float]:
+    """Return the rows as `unit_rows` does, and the threshold as Python's own float: a short one of numpy would swallow
+    the margins of error. Raises InputError where no join can be made of these arguments."""
     embeddings = unit_rows(embeddings, "embeddings")
     if not -1.0 <= threshold <= 1.0:
         raise InputError(f"A cosine threshold lies in [-1, 1], not {threshold}.")
     if block_rows < 1:
         raise InputError(f"block_rows must be at least 1, not {block_rows}.")
-    return embeddings
+    return embeddings, float(threshold)
 
 
 def similar_pairs(
@@ -141,8 +144,7 @@ def similar_pairs(
     Raises InputError when rows are not unit vectors, or the threshold is outside [-1, 1]; TooManyPairsError as soon as
     there are more than `most` pairs, where that is given.
     """
-    embeddings = rows_to_join(embeddings, threshold, block_rows)
-    threshold = float(threshold)  # a short float of numpy would swallow the margins of error
+    embeddings, threshold = rows_to_join(embeddings, threshold, block_rows)
     n = len(embeddings)
     join = _Join(embeddings, threshold, block_rows)
     finished: dict[int, Found] | FinishedBlocks = {}

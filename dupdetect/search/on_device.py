@@ -66,8 +66,7 @@ def similar_pairs_on(
     Raises MissingExtraError without torch, InputError where the memory of the device does not suffice.
     """
     torch = _library(device)
-    embeddings = rows_to_join(embeddings, threshold, block_rows)
-    threshold = float(threshold)  # a short float of numpy would swallow the margins of error
+    embeddings, threshold = rows_to_join(embeddings, threshold, block_rows)
     n = len(embeddings)
     starts = range(0, n, block_rows)
     finished: dict[int, Found] | FinishedBlocks = {}
