@@ -65,9 +65,9 @@ def read_table(
     columns without a name. A quote that never closes is always an error, since it swallows the rest of the file.
 
     In JSON Lines and Parquet null is an empty cell, text stays, dates and times take their ISO 8601 form, and every
-    other value is its JSON text (`true`, `3`, `["a", "b"]`). Bytes are the text that they are in UTF-8, else `\\x` and
-    their hexadecimal digits. Numbers in JSON Lines stay as written (`1.10`, `1e999`), except in lists and objects. A
-    key that stands twice in one object is an error.
+    other value is its JSON text (`true`, `3`, `["a", "b"]`). Bytes are the text that they are in UTF-8, or else `\\x`
+    and their hexadecimal digits. Numbers in JSON Lines stay as written (`1.10`, `1e999`), except in lists and objects.
+    A key that stands twice in one object is an error.
 
     Of a workbook one sheet is read: the one that is named, or else the only visible one that holds anything. Its first
     row that holds anything is the header. Cells are as the spreadsheet shows them, as far as that can be: dates and
